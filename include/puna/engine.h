@@ -1,0 +1,76 @@
+// Runs requests on a model.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "puna/error.h"
+#include "puna/model.h"
+#include "puna/request.h"
+
+namespace puna {
+
+struct EngineOptions {
+    std::uint32_t threads = 0;         ///< 0: as many as there are cores for this process; at most 1,024
+    std::uint32_t context_tokens = 0;  ///< 0: the model's, capped by memory (the engine reports what it took)
+    std::uint32_t batch_size = 512;    ///< tokens of one step, 1 to 65,536
+    std::string activations = "auto";  ///< "auto", "float32" or "int16"
+    std::string kv_type = "f16";       ///< "f16" or "f32"
+    std::string isa = "auto";          ///< a kernel set; PUNA_ISA in the environment decides where this is "auto"
+};
+
+/// What an engine settled on.
+struct EngineInfo {
+    std::uint32_t threads = 0;
+    std::uint32_t context_tokens = 0;
+    bool context_capped_by_memory = false;
+    std::string kernels;      ///< "avx2", ...
+    std::string activations;  ///< "int16", ...
+    std::string kv_type;
+    std::string law;  ///< the id of the numeric law: "int/1", "f32/1"
+};
+
+/// The events of one request. Movable; dropping it cancels the request. `next` is for one thread at a time, `cancel`
+/// for any.
+class Stream {
+  public:
+    /// Waits for the next event; nothing after Finished or Error.
+    std::optional<Event> next();
+    /// Asks the request to end soon; `next` then still gives a Finished with FinishReason::cancelled.
+    void cancel();
+
+    struct Impl;
+    explicit Stream(std::shared_ptr<Impl> impl);
+    Stream(Stream&&) noexcept;
+    Stream& operator=(Stream&&) noexcept;
+    ~Stream();
+
+  private:
+    std::shared_ptr<Impl> impl_;
+};
+
+/// Owns the compute threads and the KV cache. All members are thread-safe. Movable; destruction cancels what runs.
+class Engine {
+  public:
+    /// Errors: invalid_argument, unsupported_isa, unsupported_activations, unsupported_architecture,
+    /// unsupported_tensor_type, unsupported_tokenizer, file_malformed, out_of_memory.
+    static Result<Engine> create(const Model& model, EngineOptions options = {});
+
+    const EngineInfo& info() const;
+
+    /// Queues a request. Errors: invalid_argument for parameters out of range. All later errors are events.
+    Result<Stream> submit(Request request);
+
+    struct Impl;
+    explicit Engine(std::unique_ptr<Impl> impl);
+    Engine(Engine&&) noexcept;
+    Engine& operator=(Engine&&) noexcept;
+    ~Engine();
+
+  private:
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace puna

@@ -1,0 +1,8 @@
+// All of puna's public interface.
+#pragma once
+
+#include "puna/engine.h"
+#include "puna/error.h"
+#include "puna/model.h"
+#include "puna/request.h"
+#include "puna/version.h"

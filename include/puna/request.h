@@ -1,0 +1,104 @@
+// What a caller asks of an Engine, and what comes back.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "puna/error.h"
+#include "puna/model.h"
+
+namespace puna {
+
+/// How the next token is chosen. Steps apply in this order: logit bias, repetition penalty, top-k, top-p, min-p,
+/// temperature, draw. Out-of-range values are errors of `Engine::submit`.
+struct SamplingOptions {
+    float temperature = 0.8F;  ///< >= 0; 0 takes the most probable token, the lowest id among equals
+    std::uint32_t top_k = 40;  ///< keep the k most probable; 0 keeps all
+    float top_p = 0.95F;       ///< in (0, 1]; keep the smallest set that reaches this probability
+    float min_p = 0.0F;        ///< in [0, 1]; drop what is less probable than this times the most probable
+    float repeat_penalty =
+        1.0F;  ///< > 0; 1 is off. Keskar et al. 2019 (CTRL): divides positive, multiplies negative logits
+    std::uint32_t repeat_last_n = 64;     ///< tokens that the penalty looks back on; 0 turns it off
+    std::map<TokenId, float> logit_bias;  ///< added to the logit
+    bool ignore_end = false;              ///< end tokens are never sampled
+    std::optional<std::uint64_t> seed;    ///< none: drawn at random, and reported by the started event
+};
+
+/// What happens to a prompt that does not fit into the context.
+enum class OverflowPolicy {
+    error,           ///< the request ends with context_overflow
+    truncate_start,  ///< the oldest tokens are dropped (a begin token stays), and the started event says how many
+};
+
+/// One completion. `prompt` holds text, or token ids that are used as they are.
+struct Request {
+    std::variant<std::string, std::vector<TokenId>> prompt;
+    EncodeOptions encode;                     ///< for a text prompt
+    DecodeOptions decode;                     ///< for the text that comes out
+    std::optional<std::uint32_t> max_tokens;  ///< none: until an end token or the context's end
+    SamplingOptions sampling;
+    std::vector<std::string> stop;  ///< generation ends before the first of these in the text; none may be empty
+    std::optional<std::uint32_t> logprobs;  ///< report each token's log-probability and this many alternatives
+    OverflowPolicy overflow = OverflowPolicy::error;
+};
+
+enum class FinishReason { stop, length, context, cancelled };
+
+constexpr std::string_view finish_reason_name(FinishReason reason) {
+    switch (reason) {
+        case FinishReason::stop: return "stop";
+        case FinishReason::length: return "length";
+        case FinishReason::context: return "context";
+        case FinishReason::cancelled: return "cancelled";
+    }
+    return "unknown";
+}
+
+/// A token and the natural logarithm of its probability under the raw logits (before any sampling step).
+struct TokenLogprob {
+    TokenId id = 0;
+    double logprob = 0;
+};
+
+struct Timings {
+    double queue_ms = 0;
+    std::uint32_t prompt_tokens = 0;  ///< evaluated
+    double prompt_ms = 0;
+    std::uint32_t predicted_tokens = 0;
+    double predicted_ms = 0;    ///< from the first sampled token to the last
+    double first_token_ms = 0;  ///< from submit to the first sampled token
+};
+
+/// The prompt is evaluated and the first token is about to come.
+struct Started {
+    std::vector<TokenId> prompt_ids;  ///< as evaluated, begin token included
+    std::uint64_t seed = 0;
+    std::uint32_t dropped_tokens = 0;  ///< by OverflowPolicy::truncate_start
+};
+
+/// One sampled token. `text` is what became certain with it: whole UTF-8 sequences only, and nothing that may turn out
+/// to be the beginning of a stop string; so it may be empty.
+struct Token {
+    TokenId id = 0;
+    std::string text;
+    std::optional<TokenLogprob> logprob;     ///< of this token, if asked for
+    std::vector<TokenLogprob> top_logprobs;  ///< descending, ties by id
+};
+
+/// The last event of a request that ended well, cancelled ones included.
+struct Finished {
+    FinishReason reason = FinishReason::stop;
+    std::string text;  ///< what was still held back
+    Timings timings;
+};
+
+/// What a request tells: Started, then Tokens, then Finished or Error, after which nothing comes.
+using Event = std::variant<Started, Token, Finished, Error>;
+
+}  // namespace puna

@@ -1,0 +1,112 @@
+// Products with float32 activations: sixteen lanes along K, several rows of weights times several rows of activations
+// in registers, so that one row and many give the same bits.
+#pragma once
+
+#include "kernels/algorithms/float_law.h"
+#include "kernels/kernel_table.h"
+#include "quant/tensor_type.h"
+
+namespace puna::kernels::algorithms {
+
+inline constexpr std::int64_t float_panel_rows = 16;  // decoded together, to be reused for all rows of activations
+
+static inline std::size_t padded_columns(std::int64_t columns) {
+    return static_cast<std::size_t>((columns + lanes - 1) / lanes * lanes);
+}
+
+/// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations.
+template <typename L, int R, int M, typename T>
+void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_stride, std::int64_t columns, float* y,
+                std::int64_t y_stride) {
+    typename L::F sums[R][M];
+    for (int r = 0; r < R; ++r) {
+        for (int m = 0; m < M; ++m)
+            sums[r][m] = L::set(0.0F);
+    }
+    const auto accumulate = [&](const auto& load_w, const auto& load_x) {
+        typename L::F xs[M];
+        for (int m = 0; m < M; ++m)
+            xs[m] = load_x(x + static_cast<std::size_t>(m) * x_stride);
+        for (int r = 0; r < R; ++r) {
+            const auto ws = load_w(w + static_cast<std::size_t>(r) * w_stride);
+            for (int m = 0; m < M; ++m)
+                sums[r][m] = L::fma(ws, xs[m], sums[r][m]);
+        }
+    };
+    const std::int64_t whole = columns / lanes * lanes;
+    for (std::int64_t k = 0; k < whole; k += lanes) {
+        accumulate([k](const T* row) { return load<L>(row + k); }, [k](const float* row) { return L::load(row + k); });
+    }
+    if (whole < columns) {
+        accumulate([&](const T* row) { return load_partial<L>(row + whole, columns - whole); },
+                   [&](const float* row) { return load_partial<L>(row + whole, columns - whole); });
+    }
+    for (int r = 0; r < R; ++r) {
+        for (int m = 0; m < M; ++m)
+            y[m * y_stride + r] = L::reduce_add(sums[r][m]);
+    }
+}
+
+/// All of `rows` x `x_rows`, in tiles of R x M and what is left over.
+template <typename L, int R, int M, typename T>
+void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const float* x, std::size_t x_stride,
+                 std::int64_t x_rows, std::int64_t columns, float* y, std::int64_t y_stride) {
+    std::int64_t m = 0;
+    for (; m + M <= x_rows; m += M) {
+        const float* x_tile = x + static_cast<std::size_t>(m) * x_stride;
+        float* y_tile = y + m * y_stride;
+        std::int64_t r = 0;
+        for (; r + R <= rows; r += R) {
+            float_tile<L, R, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, columns,
+                                y_tile + r, y_stride);
+        }
+        for (; r < rows; ++r) {
+            float_tile<L, 1, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, columns,
+                                y_tile + r, y_stride);
+        }
+    }
+    if constexpr (M > 1) {
+        if (m < x_rows) {
+            float_tiles<L, R, M / 2>(w, w_stride, rows, x + static_cast<std::size_t>(m) * x_stride, x_stride,
+                                     x_rows - m, columns, y + m * y_stride, y_stride);
+        }
+    }
+}
+
+/// Weights that are read as they lie: F32, F16, BF16.
+template <typename L, typename T>
+void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
+                           const ActivationMatrix& x, float* y, std::int64_t y_stride) {
+    const auto* first = reinterpret_cast<const T*>(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes);
+    float_tiles<L, L::float_tile_rows, L::float_tile_columns>(
+        first, w.row_bytes / sizeof(T), row_end - row_begin, reinterpret_cast<const float*>(x.data),
+        x.row_bytes / sizeof(float), x.rows, w.columns, y + row_begin, y_stride);
+}
+
+template <typename L>
+void float_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                  float* y, std::int64_t y_stride, std::byte* scratch) {
+    using quant::TensorType;
+    const bool few = x.rows <= L::float_tile_columns;  // then a conversion is not used often enough to be kept
+    if (w.type == TensorType::F32) return float_matmul_in_place<L, float>(w, row_begin, row_end, x, y, y_stride);
+    if (few && w.type == TensorType::F16) {
+        return float_matmul_in_place<L, std::uint16_t>(w, row_begin, row_end, x, y, y_stride);
+    }
+    if (few && w.type == TensorType::BF16) return float_matmul_in_place<L, Bf16>(w, row_begin, row_end, x, y, y_stride);
+
+    auto* panel = reinterpret_cast<float*>(scratch);  // [float_panel_rows][padded columns]
+    const std::size_t panel_stride = padded_columns(w.columns);
+    const quant::TypeInfo& type = quant::type_info(w.type);
+    for (std::int64_t begin = row_begin; begin < row_end; begin += float_panel_rows) {
+        const std::int64_t rows = row_end - begin < float_panel_rows ? row_end - begin : float_panel_rows;
+        for (std::int64_t r = 0; r < rows; ++r) {
+            type.to_float(w.data + static_cast<std::size_t>(begin + r) * w.row_bytes,
+                          panel + static_cast<std::size_t>(r) * panel_stride, static_cast<std::size_t>(w.columns));
+        }
+        float_tiles<L, L::float_tile_rows, L::float_tile_columns>(
+            panel, panel_stride, rows, reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows,
+            w.columns, y + begin, y_stride);
+    }
+}
+
+}  // namespace puna::kernels::algorithms

@@ -1,0 +1,186 @@
+// Products of quantized weights with integer activations, sixteen rows of weights at a time (a tile).
+//
+// One row of activations: weights are decoded and used at once; the time is that of reading them. More rows: a panel of
+// tiles is decoded once into cache and used for all rows, so the inner kernels number widths x offsets, not types.
+#pragma once
+
+#include "kernels/algorithms/integer_law.h"
+#include "kernels/algorithms/tile_decode.h"
+#include "kernels/kernel_table.h"
+
+namespace puna::kernels::algorithms {
+
+inline constexpr std::int64_t panel_tiles = 4;       // decoded together: rows of activations pass over them in cache
+inline constexpr std::size_t quad_bytes = 64;        // sixteen rows of four bytes
+inline constexpr std::size_t row_vector_bytes = 64;  // sixteen floats
+
+/// Bytes of one law block of a tile in a panel: quads, scales, then negative mins where the type has them.
+template <int Width, bool HasMin>
+constexpr std::size_t panel_block_bytes = Width / 4 * quad_bytes + (HasMin ? 2 : 1) * row_vector_bytes;
+
+/// Enough for any type: law blocks of 16 without, of 32 with mins.
+static inline std::size_t panel_bytes(std::int64_t columns) {
+    return static_cast<std::size_t>(panel_tiles * columns / 16) * panel_block_bytes<16, true>;
+}
+
+/// Rows beyond the matrix's end are copies of nothing: a last, partial tile is moved to `spare` and read from there.
+static inline TileBlock tile_at(const WeightMatrix& w, std::int64_t row, std::int64_t row_end, std::byte* spare) {
+    const std::byte* base = w.data + static_cast<std::size_t>(row) * w.row_bytes;
+    if (row_end - row >= tile_rows) return {base, w.row_bytes};
+    const auto used = static_cast<std::size_t>(row_end - row) * w.row_bytes;
+    __builtin_memcpy(spare, base, used);
+    __builtin_memset(spare + used, 0, static_cast<std::size_t>(tile_rows) * w.row_bytes - used);
+    return {spare, w.row_bytes};
+}
+
+/// Stores a tile's results; the last tile may be partial.
+template <typename L>
+void store_rows(float* y, typename L::F values, std::int64_t rows) {
+    if (rows >= tile_rows) {
+        L::store(y, values);
+    } else {
+        store_partial<L>(y, values, rows);
+    }
+}
+
+/// One row of activations.
+template <typename L, typename Type>
+void integer_gemv(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, PreparedRow x, float* y,
+                  std::byte* spare) {
+    constexpr int law_blocks_per_block = 32 / Type::width;
+    const std::int64_t steps = w.columns / Type::elements;
+    for (std::int64_t row = row_begin; row < row_end; row += tile_rows) {
+        TileBlock block = tile_at(w, row, row_end, spare);
+        // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this
+        // tile fetches them in a straight line.
+        const std::byte* ahead = block.base + static_cast<std::size_t>(tile_rows) * w.row_bytes;
+        auto acc = L::set(0.0F);
+        int law_block = 0;
+        const std::byte* integers = x.integers;
+        const BlockScale* scales = x.scales;
+        for (std::int64_t s = 0; s < steps; ++s) {
+            for (std::size_t line = 0; line < static_cast<std::size_t>(tile_rows) * Type::block_bytes; line += 64) {
+                __builtin_prefetch(ahead + line);
+            }
+            ahead += static_cast<std::size_t>(tile_rows) * Type::block_bytes;
+            Type::template step<L>(block,
+                                   [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) {
+                                       const int half = law_block % law_blocks_per_block;
+                                       acc = accumulate_block<L, Type::width, Type::has_min>(
+                                           acc, quads, scale, negative_min, Type::bias, integers, *scales, half);
+                                       if (half == law_blocks_per_block - 1) {
+                                           integers += activation_block_bytes;
+                                           ++scales;
+                                       }
+                                       ++law_block;
+                                   });
+            block = block.at(Type::block_bytes);
+        }
+        store_rows<L>(y + row, acc, row_end - row);
+    }
+}
+
+/// Decodes a tile into a panel.
+template <typename L, typename Type>
+void decode_tile(TileBlock block, std::int64_t columns, std::byte* out) {
+    for (std::int64_t k = 0; k < columns; k += Type::elements) {
+        Type::template step<L>(block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) {
+            for (int j = 0; j < Type::width / 4; ++j)
+                L::store_quad(out + static_cast<std::size_t>(j) * quad_bytes, quads[j]);
+            out += Type::width / 4 * quad_bytes;
+            L::store(reinterpret_cast<float*>(out), scale);
+            out += row_vector_bytes;
+            if constexpr (Type::has_min) {
+                L::store(reinterpret_cast<float*>(out), negative_min);
+                out += row_vector_bytes;
+            }
+        });
+        block = block.at(Type::block_bytes);
+    }
+}
+
+/// A decoded tile times M rows of activations.
+template <typename L, int Width, bool HasMin, int M>
+void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t columns, const ActivationMatrix& x,
+                   std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
+    const std::byte* integers[M];
+    const BlockScale* scales[M];
+    typename L::F acc[M];
+    for (int m = 0; m < M; ++m) {
+        const PreparedRow row(x.data + static_cast<std::size_t>(first + m) * x.row_bytes, x.columns);
+        integers[m] = row.integers;
+        scales[m] = row.scales;
+        acc[m] = L::set(0.0F);
+    }
+    constexpr int law_blocks_per_block = 32 / Width;
+    for (std::int64_t b = 0; b < columns / activation_block; ++b) {
+        for (int half = 0; half < law_blocks_per_block; ++half, panel += panel_block_bytes<Width, HasMin>) {
+            typename L::Sum sums[M];
+            for (int m = 0; m < M; ++m) {
+                const BlockScale& block = scales[m][b];
+                sums[m] = L::start(-bias * (Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half]));
+            }
+            for (int j = 0; j < Width / 4; ++j) {
+                const auto quad = L::load_quad(panel + static_cast<std::size_t>(j) * quad_bytes);
+                for (int m = 0; m < M; ++m) {
+                    L::multiply(sums[m], quad, integers[m] + static_cast<std::size_t>(b) * activation_block_bytes,
+                                4 * half + j);
+                }
+            }
+            const auto scale = L::load(reinterpret_cast<const float*>(panel + Width / 4 * quad_bytes));
+            for (int m = 0; m < M; ++m) {
+                const BlockScale& block = scales[m][b];
+                const auto da = L::set(block.scale);
+                acc[m] = L::fma(L::to_float(L::total(sums[m])), L::mul(scale, da), acc[m]);
+                if constexpr (HasMin) {
+                    const auto negative_min =
+                        L::load(reinterpret_cast<const float*>(panel + Width / 4 * quad_bytes + row_vector_bytes));
+                    const std::int32_t sum = Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half];
+                    acc[m] = L::fma(L::set(static_cast<float>(sum)), L::mul(negative_min, da), acc[m]);
+                }
+            }
+        }
+    }
+    for (int m = 0; m < M; ++m)
+        store_rows<L>(y + m * y_stride, acc[m], rows);
+}
+
+/// A decoded tile times `count` rows of activations, at most M.
+template <typename L, int Width, bool HasMin, int M>
+void multiply_up_to(std::int64_t count, const std::byte* panel, std::int32_t bias, std::int64_t columns,
+                    const ActivationMatrix& x, std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
+    if (count == M) {
+        multiply_tile<L, Width, HasMin, M>(panel, bias, columns, x, first, y, y_stride, rows);
+    } else if constexpr (M > 1) {
+        multiply_up_to<L, Width, HasMin, M - 1>(count, panel, bias, columns, x, first, y, y_stride, rows);
+    }
+}
+
+template <typename L, typename Type>
+void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                    float* y, std::int64_t y_stride, std::byte* scratch) {
+    std::byte* spare = scratch + panel_bytes(w.columns);
+    if (x.rows == 1) return integer_gemv<L, Type>(w, row_begin, row_end, {x.data, x.columns}, y, spare);
+
+    constexpr int most = L::integer_tile_columns;
+    constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min>;
+    const std::size_t tile_bytes = static_cast<std::size_t>(w.columns / Type::width) * block_bytes;
+    for (std::int64_t row = row_begin; row < row_end; row += panel_tiles * tile_rows) {
+        std::int64_t tiles = 0;
+        for (std::int64_t r = row; tiles < panel_tiles && r < row_end; ++tiles, r += tile_rows) {
+            decode_tile<L, Type>(tile_at(w, r, row_end, spare), w.columns,
+                                 scratch + static_cast<std::size_t>(tiles) * tile_bytes);
+        }
+        for (std::int64_t m = 0; m < x.rows; m += most) {
+            const std::int64_t count = x.rows - m < most ? x.rows - m : most;
+            for (std::int64_t t = 0; t < tiles; ++t) {
+                const std::int64_t r = row + t * tile_rows;
+                multiply_up_to<L, Type::width, Type::has_min, most>(
+                    count, scratch + static_cast<std::size_t>(t) * tile_bytes, Type::bias, w.columns, x, m,
+                    y + m * y_stride + r, y_stride, row_end - r);
+            }
+        }
+    }
+}
+
+}  // namespace puna::kernels::algorithms

@@ -1,0 +1,78 @@
+// A kernel set from a set's primitives L: the one place where algorithms become a KernelTable.
+#pragma once
+
+#include "kernels/algorithms/attention.h"
+#include "kernels/algorithms/float_law.h"
+#include "kernels/algorithms/float_matmul.h"
+#include "kernels/algorithms/integer_matmul.h"
+#include "kernels/kernel_table.h"
+
+namespace puna::kernels::algorithms {
+
+template <typename L>
+std::size_t matmul_scratch_bytes(std::int64_t columns) {
+    const std::size_t floats = static_cast<std::size_t>(float_panel_rows) * padded_columns(columns) * sizeof(float);
+    // Integer products: a panel, and the rows of a partial tile, which take less than one float a weight.
+    const std::size_t integers = panel_bytes(columns) + floats;
+    return (integers + 63) / 64 * 64;
+}
+
+template <typename L>
+MatmulFn matmul(quant::TensorType type, Activations activations) {
+    using quant::TensorType;
+    const quant::TypeInfo& info = quant::type_info(type);
+    if (!info.computes()) return nullptr;
+    if (activations == Activations::float32 || info.law_width == 0) return float_matmul<L>;
+    switch (type) {
+        case TensorType::Q4_0: return integer_matmul<L, Q4_0>;
+        case TensorType::Q4_1: return integer_matmul<L, Q4_1>;
+        case TensorType::Q5_0: return integer_matmul<L, Q5_0>;
+        case TensorType::Q5_1: return integer_matmul<L, Q5_1>;
+        case TensorType::Q8_0: return integer_matmul<L, Q8_0>;
+        case TensorType::Q2_K: return integer_matmul<L, Q2_K>;
+        case TensorType::Q3_K: return integer_matmul<L, Q3_K>;
+        case TensorType::Q4_K: return integer_matmul<L, Q4_K>;
+        case TensorType::Q5_K: return integer_matmul<L, Q5_K>;
+        case TensorType::Q6_K: return integer_matmul<L, Q6_K>;
+        case TensorType::IQ4_NL: return integer_matmul<L, IQ4_NL>;
+        case TensorType::IQ4_XS: return integer_matmul<L, IQ4_XS>;
+        case TensorType::MXFP4: return integer_matmul<L, MXFP4>;
+        default: return nullptr;
+    }
+}
+
+template <typename L>
+std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
+    if (kind == Activations::int16) return prepared_row_bytes(columns);
+    return padded_columns(columns) * sizeof(float);
+}
+
+template <typename L>
+bool prepare_activations(Activations kind, const float* x, std::int64_t columns, std::byte* row) {
+    if (kind == Activations::int16) return prepare_integer_row<L>(x, columns, row);
+    __builtin_memcpy(row, x, static_cast<std::size_t>(columns) * sizeof(float));
+    return true;
+}
+
+template <typename L>
+constexpr KernelTable make_table(std::string_view name) {
+    return {
+        .name = name,
+        .matmul_scratch_bytes = matmul_scratch_bytes<L>,
+        .matmul = matmul<L>,
+        .activation_row_bytes = activation_row_bytes<L>,
+        .prepare_activations = prepare_activations<L>,
+        .rms_norm = rms_norm<L>,
+        .silu_multiply = silu_multiply<L>,
+        .add = add<L>,
+        .rope = rope<L>,
+        .kv_block_bytes = kv_block_bytes,
+        .kv_write = kv_write<L>,
+        .kv_read = kv_read<L>,
+        .attend = attend<L>,
+        .attention_merge = attention_merge<L>,
+        .attention_finish = attention_finish<L>,
+    };
+}
+
+}  // namespace puna::kernels::algorithms

@@ -1,0 +1,167 @@
+// The vector primitives of AVX-512 with VNNI: sixteen lanes are one register.
+//
+// For the shells of this folder only; everything has internal linkage.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace puna::kernels {
+namespace {
+
+struct Avx512 {
+    using F = __m512;
+    using I = __m512i;
+    using Q = __m512i;
+
+    static constexpr int float_tile_rows = 4;
+    static constexpr int float_tile_columns = 6;
+    static constexpr int integer_tile_columns = 6;
+
+    // --- floats
+    // -------------------------------------------------------------------------------------------------------
+    static F set(float x) { return _mm512_set1_ps(x); }
+    static F load(const float* p) { return _mm512_loadu_ps(p); }
+    static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
+    static F from_f16(const std::uint16_t* p) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
+    static F from_bf16(const std::uint16_t* p) {
+        const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+    }
+    static F add(F a, F b) { return _mm512_add_ps(a, b); }
+    static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+    static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+    static F div(F a, F b) { return _mm512_div_ps(a, b); }
+    static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+    /// a > b ? a : b
+    static F max(F a, F b) { return _mm512_max_ps(a, b); }
+    static F min(F a, F b) { return _mm512_min_ps(a, b); }
+    static F abs(F a) { return _mm512_abs_ps(a); }
+    static F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    /// Lanes where x < y become `below`, others stay `a`.
+    static F replace_below(F x, F y, F below, F a) {
+        return _mm512_mask_mov_ps(a, _mm512_cmp_ps_mask(x, y, _CMP_LT_OQ), below);
+    }
+    /// Lanes from `count` on become `other`.
+    static F replace_from(int count, F other, F a) {
+        const auto keep = static_cast<__mmask16>(count >= 16 ? 0xffffu : (1u << (count < 0 ? 0 : count)) - 1u);
+        return _mm512_mask_mov_ps(other, keep, a);
+    }
+    static bool all_finite(F a) {
+        return _mm512_cmp_ps_mask(abs(a), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ) == 0xffff;
+    }
+    /// Lanes add as (i, i + 8), (i, i + 4), (i, i + 2), (i, i + 1).
+    static float reduce_add(F a) {
+        const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+        const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+        const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+    }
+    static float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
+
+    // --- integers
+    // -----------------------------------------------------------------------------------------------------
+    static I to_int(F a) { return _mm512_cvtps_epi32(a); }
+    static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+    static void store_int(std::int32_t* p, I a) { _mm512_storeu_si512(p, a); }
+    static I set_int(std::int32_t x) { return _mm512_set1_epi32(x); }
+    static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
+    static I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
+    static F float_from_bits(I a) { return _mm512_castsi512_ps(a); }
+    static I bits_of(F a) { return _mm512_castps_si512(a); }
+
+    // --- quads
+    // --------------------------------------------------------------------------------------------------------
+    static Q load_quad(const std::byte* p) { return _mm512_loadu_si512(p); }
+    static void store_quad(std::byte* p, Q a) { _mm512_storeu_si512(p, a); }
+    static Q bytes(std::uint8_t x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+    static Q both(Q a, Q b) { return _mm512_and_si512(a, b); }
+    static Q either(Q a, Q b) { return _mm512_or_si512(a, b); }
+    static Q exclusive(Q a, Q b) { return _mm512_xor_si512(a, b); }
+    static Q shift_right(Q a, int n) { return _mm512_srli_epi32(a, static_cast<unsigned>(n)); }
+    static Q shift_left(Q a, int n) { return _mm512_slli_epi32(a, static_cast<unsigned>(n)); }
+    static Q multiply_low(Q a, std::uint32_t x) {
+        return _mm512_mullo_epi32(a, _mm512_set1_epi32(static_cast<int>(x)));
+    }
+    /// Each byte, 0 to 15, becomes table[byte].
+    static Q lookup(Q a, const std::uint8_t* table) {
+        return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), a);
+    }
+    /// Sixteen bytes of each of sixteen rows, `stride` apart, as four quads in order of bytes.
+    static void columns(const std::byte* base, std::size_t stride, Q* out) {
+        const auto four_rows = [base, stride](std::size_t row) {
+            const auto load16 = [&](std::size_t r) {
+                return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride));
+            };
+            __m512i rows = _mm512_castsi128_si512(load16(row));
+            rows = _mm512_inserti32x4(rows, load16(row + 4), 1);
+            rows = _mm512_inserti32x4(rows, load16(row + 8), 2);
+            return _mm512_inserti32x4(rows, load16(row + 12), 3);
+        };
+        const __m512i r0 = four_rows(0), r1 = four_rows(1), r2 = four_rows(2), r3 = four_rows(3);
+        const __m512i ab_low = _mm512_unpacklo_epi32(r0, r1);
+        const __m512i ab_high = _mm512_unpackhi_epi32(r0, r1);
+        const __m512i cd_low = _mm512_unpacklo_epi32(r2, r3);
+        const __m512i cd_high = _mm512_unpackhi_epi32(r2, r3);
+        out[0] = _mm512_unpacklo_epi64(ab_low, cd_low);
+        out[1] = _mm512_unpackhi_epi64(ab_low, cd_low);
+        out[2] = _mm512_unpacklo_epi64(ab_high, cd_high);
+        out[3] = _mm512_unpackhi_epi64(ab_high, cd_high);
+    }
+    /// Four bytes of each row.
+    static Q column(const std::byte* base, std::size_t stride) {
+        std::int32_t row[16];
+        for (int r = 0; r < 16; ++r)
+            __builtin_memcpy(&row[r], base + static_cast<std::size_t>(r) * stride, 4);
+        return _mm512_loadu_si512(row);
+    }
+    /// An f16 of each row.
+    static F f16_column(const std::byte* base, std::size_t stride) {
+        const auto eight = [stride](const std::byte* p) {
+            std::uint16_t h[8];
+            for (int r = 0; r < 8; ++r)
+                __builtin_memcpy(&h[r], p + static_cast<std::size_t>(r) * stride, 2);
+            return _mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]), static_cast<short>(h[2]),
+                                  static_cast<short>(h[3]), static_cast<short>(h[4]), static_cast<short>(h[5]),
+                                  static_cast<short>(h[6]), static_cast<short>(h[7]));
+        };
+        return _mm512_cvtph_ps(
+            _mm256_inserti128_si256(_mm256_castsi128_si256(eight(base)), eight(base + 8 * stride), 1));
+    }
+    /// Byte n, 0 to 3, of each row's quad, as an unsigned integer.
+    static I byte_of(Q a, int n) { return _mm512_and_si512(shift_right(a, 8 * n), _mm512_set1_epi32(0xff)); }
+
+    // --- integer products
+    // --------------------------------------------------------------------------------------------- An activation of 16
+    // bits is two planes of int8, 256 x high + low; the byte product runs once on each.
+    struct Sum {
+        __m512i low, high;
+    };
+    static constexpr std::size_t quad_activation_bytes = 4;  // of each plane; the planes lie 32 bytes apart
+
+    static Sum start(std::int32_t x) { return {_mm512_set1_epi32(x), _mm512_setzero_si512()}; }
+    static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
+        std::int32_t low;
+        std::int32_t high;
+        __builtin_memcpy(&low, activations + quad * 4, 4);
+        __builtin_memcpy(&high, activations + 32 + quad * 4, 4);
+        sum.low = _mm512_dpbusd_epi32(sum.low, weights, _mm512_set1_epi32(low));
+        sum.high = _mm512_dpbusd_epi32(sum.high, weights, _mm512_set1_epi32(high));
+    }
+    static I total(Sum sum) { return _mm512_add_epi32(sum.low, _mm512_slli_epi32(sum.high, 8)); }
+    /// Lays 32 integers out as `multiply` reads them: 32 low bytes (signed), 32 high bytes.
+    static void pack(const std::int32_t* q, std::byte* out) {
+        for (int i = 0; i < 32; ++i) {
+            const auto low = static_cast<std::int8_t>(q[i]);
+            out[i] = static_cast<std::byte>(low);
+            out[i + 32] = static_cast<std::byte>((q[i] - low) >> 8);
+        }
+    }
+};
+
+}  // namespace
+}  // namespace puna::kernels

@@ -1,0 +1,280 @@
+// The reference set: plain scalar code, the definition that the other sets are held to.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/generic/float_law.h"
+#include "kernels/generic/integer_law.h"
+#include "kernels/sets.h"
+#include "quant/half.h"
+
+namespace puna::kernels {
+namespace {
+
+using generic::IntegerBlock;
+using quant::TensorType;
+
+// --- products -------------------------------------------------------------------------------------------------------
+
+std::size_t matmul_scratch_bytes(std::int64_t columns) {
+    return static_cast<std::size_t>((columns + 15) / 16 * 16) * sizeof(float);  // one decoded row
+}
+
+const float* float_row(const ActivationMatrix& x, std::int64_t m) {
+    return reinterpret_cast<const float*>(x.data + static_cast<std::size_t>(m) * x.row_bytes);
+}
+
+void matmul_float32(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                    float* y, std::int64_t y_stride, std::byte* scratch) {
+    auto* decoded = reinterpret_cast<float*>(scratch);  // [columns]
+    for (std::int64_t r = row_begin; r < row_end; ++r) {
+        const std::byte* row = w.data + static_cast<std::size_t>(r) * w.row_bytes;
+        quant::type_info(w.type).to_float(row, decoded, static_cast<std::size_t>(w.columns));
+        for (std::int64_t m = 0; m < x.rows; ++m) {
+            y[m * y_stride + r] = generic::dot(decoded, 1, float_row(x, m), w.columns);
+        }
+    }
+}
+
+void matmul_int16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                  float* y, std::int64_t y_stride, std::byte*) {
+    const quant::TypeInfo& type = quant::type_info(w.type);
+    const std::int64_t width = type.law_width;
+    for (std::int64_t r = row_begin; r < row_end; ++r) {
+        const std::byte* row = w.data + static_cast<std::size_t>(r) * w.row_bytes;
+        for (std::int64_t m = 0; m < x.rows; ++m)
+            y[m * y_stride + r] = 0.0F;
+        for (std::int64_t block = 0; block < w.columns / width; ++block) {
+            quant::LawBlock weights;
+            type.law_block(row, static_cast<std::size_t>(block), &weights);
+            for (std::int64_t m = 0; m < x.rows; ++m) {
+                const std::int64_t k = block * width;
+                const auto* blocks =
+                    reinterpret_cast<const IntegerBlock*>(x.data + static_cast<std::size_t>(m) * x.row_bytes);
+                const IntegerBlock& activations = blocks[k / generic::activation_block];
+                const std::int16_t* q = activations.q + k % generic::activation_block;
+                std::int32_t products = 0;
+                std::int32_t sum = 0;
+                for (std::int64_t i = 0; i < width; ++i) {
+                    products += std::int32_t{weights.q[i]} * q[i];
+                    sum += q[i];
+                }
+                float& acc = y[m * y_stride + r];
+                acc = std::fma(static_cast<float>(products), weights.scale * activations.scale, acc);
+                if (type.has_min) acc = std::fma(static_cast<float>(sum), -weights.min * activations.scale, acc);
+            }
+        }
+    }
+}
+
+MatmulFn matmul(TensorType type, Activations activations) {
+    const quant::TypeInfo& info = quant::type_info(type);
+    if (!info.computes()) return nullptr;
+    return activations == Activations::float32 || info.law_width == 0 ? matmul_float32 : matmul_int16;
+}
+
+std::size_t round_up_64(std::size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
+    const auto k = static_cast<std::size_t>(columns);
+    if (kind == Activations::float32) return round_up_64(k * sizeof(float));
+    return round_up_64(k / generic::activation_block * sizeof(IntegerBlock));
+}
+
+bool prepare_activations(Activations kind, const float* x, std::int64_t columns, std::byte* row) {
+    if (kind == Activations::float32) {
+        std::memcpy(row, x, static_cast<std::size_t>(columns) * sizeof(float));
+        return true;
+    }
+    auto* blocks = reinterpret_cast<IntegerBlock*>(row);
+    for (std::int64_t b = 0; b < columns / generic::activation_block; ++b) {
+        if (!generic::quantize_block(x + b * generic::activation_block, blocks[b])) return false;
+    }
+    return true;
+}
+
+// --- element-wise ---------------------------------------------------------------------------------------------------
+
+void rms_norm(const float* x, const float* weight, float eps, std::int64_t n, float* y) {
+    const float mean = generic::dot(x, 1, x, n) / static_cast<float>(n);
+    const float scale = 1.0F / std::sqrt(mean + eps);
+    for (std::int64_t i = 0; i < n; ++i)
+        y[i] = (x[i] * scale) * weight[i];
+}
+
+void silu_multiply(float* gate, const float* up, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; ++i)
+        gate[i] = generic::silu(gate[i]) * up[i];
+}
+
+void add(float* y, const float* x, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; ++i)
+        y[i] += x[i];
+}
+
+void rope(float* x, std::int64_t heads, std::int64_t head_dim, std::int64_t rotated, const float* cosines,
+          const float* sines, bool interleaved) {
+    const std::int64_t half = rotated / 2;
+    for (std::int64_t h = 0; h < heads; ++h, x += head_dim) {
+        float first[max_head_dim / 2];
+        float second[max_head_dim / 2];
+        for (std::int64_t i = 0; i < half; ++i) {
+            const float a = interleaved ? x[2 * i] : x[i];
+            const float b = interleaved ? x[2 * i + 1] : x[i + half];
+            first[i] = std::fma(a, cosines[i], -(b * sines[i]));
+            second[i] = std::fma(a, sines[i], b * cosines[i]);
+        }
+        for (std::int64_t i = 0; i < half; ++i) {
+            x[i] = first[i];
+            x[i + half] = second[i];
+        }
+    }
+}
+
+// --- attention ------------------------------------------------------------------------------------------------------
+// A block: per KV head K as [head_dim][32] (a column is a position), then V as [32][head_dim].
+
+std::size_t element_bytes(KvType type) {
+    return type == KvType::f16 ? 2 : 4;
+}
+
+std::size_t kv_block_bytes(const KvShape& shape) {
+    const auto elements = static_cast<std::size_t>(2 * shape.kv_heads * shape.head_dim * kv_block_positions);
+    return elements * element_bytes(shape.type);
+}
+
+std::size_t k_index(const KvShape& shape, std::int64_t head, std::int64_t slot, std::int64_t dim) {
+    return static_cast<std::size_t>((head * 2 * shape.head_dim + dim) * kv_block_positions + slot);
+}
+
+std::size_t v_index(const KvShape& shape, std::int64_t head, std::int64_t slot, std::int64_t dim) {
+    return static_cast<std::size_t>(((head * 2 + 1) * kv_block_positions + slot) * shape.head_dim + dim);
+}
+
+void store_element(KvType type, std::byte* block, std::size_t index, float value) {
+    if (type == KvType::f32) {
+        std::memcpy(block + index * 4, &value, 4);
+    } else {
+        const std::uint16_t half = quant::f32_to_f16(value);
+        std::memcpy(block + index * 2, &half, 2);
+    }
+}
+
+float load_element(KvType type, const std::byte* block, std::size_t index) {
+    if (type == KvType::f32) {
+        float value = 0;
+        std::memcpy(&value, block + index * 4, 4);
+        return value;
+    }
+    std::uint16_t half = 0;
+    std::memcpy(&half, block + index * 2, 2);
+    return quant::f16_to_f32(half);
+}
+
+void kv_write(const KvShape& shape, std::byte* block, std::int64_t slot, const float* k, const float* v) {
+    for (std::int64_t h = 0; h < shape.kv_heads; ++h) {
+        for (std::int64_t d = 0; d < shape.head_dim; ++d) {
+            store_element(shape.type, block, k_index(shape, h, slot, d), k[h * shape.head_dim + d]);
+            store_element(shape.type, block, v_index(shape, h, slot, d), v[h * shape.head_dim + d]);
+        }
+    }
+}
+
+void kv_read(const KvShape& shape, const std::byte* block, std::int64_t slot, float* k, float* v) {
+    for (std::int64_t h = 0; h < shape.kv_heads; ++h) {
+        for (std::int64_t d = 0; d < shape.head_dim; ++d) {
+            k[h * shape.head_dim + d] = load_element(shape.type, block, k_index(shape, h, slot, d));
+            v[h * shape.head_dim + d] = load_element(shape.type, block, v_index(shape, h, slot, d));
+        }
+    }
+}
+
+/// One query row over one block of which `valid` positions count: the online softmax of docs/numerics.md (Milakov and
+/// Gimelshein 2018; Dao et al. 2022).
+void attend_block(const AttentionTask& task, const std::byte* block, std::int64_t row, std::int64_t valid) {
+    const std::int64_t dim = task.shape.head_dim;
+    float* o = task.outputs + row * dim;
+    float k[max_head_dim];
+    float p[kv_block_positions];
+    float m = task.maxima[row];
+    for (std::int64_t t = 0; t < valid; ++t) {
+        for (std::int64_t d = 0; d < dim; ++d)
+            k[d] = load_element(task.shape.type, block, k_index(task.shape, task.kv_head, t, d));
+        p[t] = generic::dot(k, 1, task.queries[row], dim) * task.scale;
+        m = p[t] > m ? p[t] : m;
+    }
+    float lane[generic::lanes] = {};
+    for (std::int64_t t = 0; t < kv_block_positions; ++t) {
+        p[t] = t < valid ? generic::exponential(p[t] - m) : 0.0F;
+        lane[t % generic::lanes] = lane[t % generic::lanes] + p[t];
+    }
+    const float decay = generic::exponential(task.maxima[row] - m);
+    task.sums[row] = std::fma(task.sums[row], decay, generic::reduce_lanes(lane));
+    task.maxima[row] = m;
+    for (std::int64_t d = 0; d < dim; ++d) {
+        float value = o[d] * decay;
+        for (std::int64_t t = 0; t < valid; ++t) {
+            value =
+                std::fma(p[t], load_element(task.shape.type, block, v_index(task.shape, task.kv_head, t, d)), value);
+        }
+        o[d] = value;
+    }
+}
+
+void attend(const AttentionTask& task) {
+    for (std::int64_t row = 0; row < task.rows; ++row) {
+        for (std::int64_t d = 0; d < task.shape.head_dim; ++d)
+            task.outputs[row * task.shape.head_dim + d] = 0.0F;
+        task.maxima[row] = -std::numeric_limits<float>::infinity();
+        task.sums[row] = 0.0F;
+        std::int64_t left = task.row_positions[row] + 1 - task.segment_begin;
+        left = left < attention_segment_positions ? left : attention_segment_positions;
+        for (std::int64_t b = 0; left > 0; ++b, left -= kv_block_positions) {
+            attend_block(task, task.blocks[b], row, left < kv_block_positions ? left : kv_block_positions);
+        }
+    }
+}
+
+void attention_merge(float* o, float* m, float* l, const float* o2, float m2, float l2, std::int64_t head_dim) {
+    const float merged = m2 > *m ? m2 : *m;
+    const float decay = generic::exponential(*m - merged);
+    const float decay2 = generic::exponential(m2 - merged);
+    *l = std::fma(*l, decay, l2 * decay2);
+    *m = merged;
+    for (std::int64_t d = 0; d < head_dim; ++d)
+        o[d] = std::fma(o[d], decay, o2[d] * decay2);
+}
+
+void attention_finish(float* o, float l, std::int64_t head_dim) {
+    const float inverse = 1.0F / l;
+    for (std::int64_t d = 0; d < head_dim; ++d)
+        o[d] *= inverse;
+}
+
+constexpr KernelTable table = {
+    .name = "generic",
+    .matmul_scratch_bytes = matmul_scratch_bytes,
+    .matmul = matmul,
+    .activation_row_bytes = activation_row_bytes,
+    .prepare_activations = prepare_activations,
+    .rms_norm = rms_norm,
+    .silu_multiply = silu_multiply,
+    .add = add,
+    .rope = rope,
+    .kv_block_bytes = kv_block_bytes,
+    .kv_write = kv_write,
+    .kv_read = kv_read,
+    .attend = attend,
+    .attention_merge = attention_merge,
+    .attention_finish = attention_finish,
+};
+
+}  // namespace
+
+const KernelTable& generic_table() {
+    return table;
+}
+
+}  // namespace puna::kernels

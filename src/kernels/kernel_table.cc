@@ -1,0 +1,108 @@
+#include "kernels/kernel_table.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+#include <string>
+
+#include "base/cpu.h"
+#include "kernels/sets.h"
+
+namespace puna::kernels {
+namespace {
+
+std::string names_of_available() {
+    std::string names;
+    for (const KernelSet& set : all_kernel_sets()) {
+        if (!set.available) continue;
+        if (!names.empty()) names += ", ";
+        names += set.table->name;
+    }
+    return names;
+}
+
+}  // namespace
+
+std::string_view activations_name(Activations activations) {
+    switch (activations) {
+        case Activations::float32: return "float32";
+        case Activations::int16: return "int16";
+    }
+    return "unknown";
+}
+
+std::string_view kv_type_name(KvType type) {
+    switch (type) {
+        case KvType::f32: return "f32";
+        case KvType::f16: return "f16";
+    }
+    return "unknown";
+}
+
+std::string_view law_id(Activations activations) {
+    return activations == Activations::float32 ? "f32/1" : "int/1";
+}
+
+std::span<const KernelSet> all_kernel_sets() {
+    static const auto sets = [] {
+        const base::CpuFeatures& cpu = base::cpu_features();
+        return std::to_array<KernelSet>({
+#if defined(__x86_64__)
+            {&avx512_table(), cpu.avx512 && cpu.avx512_vnni && cpu.avx2, "AVX-512 F, BW, DQ, VL and VNNI"},
+            {&avx2_table(), cpu.avx2, "AVX2, FMA, F16C and BMI2"},
+#endif
+            {&generic_table(), true, "nothing"},
+        });
+    }();
+    return sets;
+}
+
+const KernelTable& default_kernels() {
+    for (const KernelSet& set : all_kernel_sets()) {
+        if (set.available) return *set.table;
+    }
+    return generic_table();
+}
+
+Result<const KernelTable*> select_kernels(std::string_view isa) {
+    std::string wanted(isa);
+    std::string_view origin = "--isa";
+    if (wanted == "auto") {
+        if (const char* forced = std::getenv("PUNA_ISA"); forced != nullptr && *forced != '\0') {
+            wanted = forced;
+            origin = "PUNA_ISA";
+        }
+    }
+    for (const KernelSet& set : all_kernel_sets()) {
+        if (wanted == "auto" ? set.available : wanted == set.table->name) {
+            if (set.available) return set.table;
+            return Error{ErrorCode::unsupported_isa,
+                         fmt::format("{}: the kernel set '{}' needs {}, which this CPU or system lacks", origin, wanted,
+                                     set.needs),
+                         fmt::format("choose one of: auto, {}", names_of_available())};
+        }
+    }
+    return Error{ErrorCode::unsupported_isa, fmt::format("{}: there is no kernel set '{}'", origin, wanted),
+                 fmt::format("choose one of: auto, {}", names_of_available())};
+}
+
+Result<Activations> select_activations(std::string_view name, const KernelTable& table) {
+    if (name == "auto" || name == "int16") return Activations::int16;
+    if (name == "float32") return Activations::float32;
+    if (name == "bf16" || name == "int8") {
+        return Error{ErrorCode::unsupported_activations,
+                     fmt::format("activations '{}': not in this version of the kernel set '{}'", name, table.name),
+                     "choose one of: auto, float32, int16"};
+    }
+    return Error{ErrorCode::invalid_argument, fmt::format("activations '{}' is not a known type", name),
+                 "choose one of: auto, float32, int16"};
+}
+
+Result<KvType> select_kv_type(std::string_view name) {
+    if (name == "f16") return KvType::f16;
+    if (name == "f32") return KvType::f32;
+    return Error{ErrorCode::invalid_argument, fmt::format("KV type '{}' is not known", name), "choose f16 or f32"};
+}
+
+}  // namespace puna::kernels

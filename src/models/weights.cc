@@ -1,0 +1,85 @@
+#include "models/weights.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+
+#include "base/try.h"
+
+namespace puna::models {
+namespace {
+
+constexpr auto damaged_hint = "the file is damaged, or was made for another program";
+
+Error malformed(const formats::ModelFile& file, const std::string& what) {
+    return {ErrorCode::file_malformed, fmt::format("{}: {}", file.path, what), damaged_hint};
+}
+
+/// The tensor, of a type that computes, whose shape is `shape`.
+Result<const formats::FoundTensor*> find_tensor(const formats::ModelFile& file, const std::string& name,
+                                                const std::vector<std::uint64_t>& shape) {
+    const formats::FoundTensor* tensor = file.find_tensor(name);
+    if (tensor == nullptr) return malformed(file, fmt::format("tensor '{}' is missing", name));
+    if (tensor->shape != shape) {
+        return malformed(file, fmt::format("tensor '{}' has shape [{}], the hyper-parameters ask for [{}]", name,
+                                           fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
+    }
+    if (!quant::type_info(tensor->type).computes()) {
+        return Error{ErrorCode::unsupported_tensor_type,
+                     fmt::format("{}: tensor '{}' has type {}, which this version does not compute", file.path, name,
+                                 quant::type_info(tensor->type).name),
+                     "use a file of a type that `puna show` lists as computing, such as Q4_K, Q8_0 or F16"};
+    }
+    if (tensor->parts.size() != 1) return malformed(file, fmt::format("tensor '{}' is split over files", name));
+    return tensor;
+}
+
+}  // namespace
+
+Result<kernels::WeightMatrix> find_matrix(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
+                                          std::int64_t columns) {
+    PUNA_TRY(const formats::FoundTensor* tensor,
+             find_tensor(file, name, {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns)}));
+    const quant::TypeInfo& type = quant::type_info(tensor->type);
+    const auto row_bytes = static_cast<std::size_t>(columns) / type.block_elements * type.block_bytes;
+    return kernels::WeightMatrix{tensor->type, rows, columns, tensor->parts[0].data.data(), row_bytes};
+}
+
+Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std::string& name, std::int64_t count) {
+    PUNA_TRY(const formats::FoundTensor* tensor, find_tensor(file, name, {static_cast<std::uint64_t>(count)}));
+    std::vector<float> values(static_cast<std::size_t>(count));
+    quant::type_info(tensor->type).to_float(tensor->parts[0].data.data(), values.data(), values.size());
+    return values;
+}
+
+Result<std::vector<float>> find_optional_vector(const formats::ModelFile& file, const std::string& name,
+                                                std::int64_t count) {
+    if (file.find_tensor(name) == nullptr) return std::vector<float>{};
+    return find_vector(file, name, count);
+}
+
+Result<std::int64_t> read_integer(const formats::ModelFile& file, const std::string& key, std::int64_t least,
+                                  std::int64_t most, std::int64_t fallback) {
+    PUNA_TRY(const auto found, file.metadata.unsigned_integer(key));
+    if (!found && fallback >= 0) return fallback;
+    if (!found) return malformed(file, fmt::format("the hyper-parameter '{}' is missing", key));
+    if (*found < static_cast<std::uint64_t>(least) || *found > static_cast<std::uint64_t>(most)) {
+        return malformed(
+            file, fmt::format("the hyper-parameter '{}' is {}, which is not in [{}, {}]", key, *found, least, most));
+    }
+    return static_cast<std::int64_t>(*found);
+}
+
+Result<double> read_positive(const formats::ModelFile& file, const std::string& key, double fallback) {
+    PUNA_TRY(const auto found, file.metadata.number(key));
+    if (!found && fallback > 0) return fallback;
+    if (!found) return malformed(file, fmt::format("the hyper-parameter '{}' is missing", key));
+    if (!std::isfinite(*found) || *found <= 0) {
+        return malformed(file,
+                         fmt::format("the hyper-parameter '{}' is {}, and must be a positive number", key, *found));
+    }
+    return *found;
+}
+
+}  // namespace puna::models

@@ -1,0 +1,33 @@
+// Finds a family's tensors in a model file and checks each before it is used.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "formats/model_file.h"
+#include "kernels/kernel_table.h"
+#include "puna/error.h"
+
+namespace puna::models {
+
+/// A matrix [rows][columns] in place in its mapped file. Errors: file_malformed (absent, or of another shape),
+/// unsupported_tensor_type.
+Result<kernels::WeightMatrix> find_matrix(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
+                                          std::int64_t columns);
+
+/// A vector [count], decoded to float: norms and the like are small. Errors: as above.
+Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std::string& name, std::int64_t count);
+
+/// As find_vector, but an absent tensor gives an empty vector.
+Result<std::vector<float>> find_optional_vector(const formats::ModelFile& file, const std::string& name,
+                                                std::int64_t count);
+
+/// A hyper-parameter that must lie in [least, most]. Errors: file_malformed (absent without a `fallback`, or out of
+/// range).
+Result<std::int64_t> read_integer(const formats::ModelFile& file, const std::string& key, std::int64_t least,
+                                  std::int64_t most, std::int64_t fallback = -1);
+/// A finite hyper-parameter > 0. Errors: as above.
+Result<double> read_positive(const formats::ModelFile& file, const std::string& key, double fallback = 0.0);
+
+}  // namespace puna::models

@@ -1,0 +1,101 @@
+// The working memory of a decoder's forward pass, and the row-wise steps between its products.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "formats/model_file.h"
+#include "models/model.h"
+#include "nn/attention.h"
+#include "nn/compute.h"
+#include "nn/linear.h"
+#include "nn/rope.h"
+
+namespace puna::models {
+
+/// Buffers for batches of up to `max_batch_rows` rows, M. For one thread at a time (its steps use the pool).
+///
+/// The steps fuse what reads the same row: a residual is added, the sum normed and the result prepared for the products
+/// that follow, in one pass.
+class Workspace {
+  public:
+    static std::uint64_t bytes(const Dimensions& dims, nn::LinearForms forms, const Model::RunnerOptions& options,
+                               std::size_t threads);
+    Workspace(const Dimensions& dims, nn::LinearForms forms, const Model::RunnerOptions& options);
+    /// Errors: out_of_memory.
+    Result<void> allocate();
+
+    /// Starts a batch of at most max_batch_rows rows.
+    void begin(const nn::Batch& batch);
+    /// file_changed if the file was lost under the computation, invalid_number if a value or a logit is not finite.
+    Result<void> check(const formats::ModelFile& file, std::span<const float> logits) const;
+
+    float* x() const { return at_.x; }                // [M][d], the residual stream
+    float* q() const { return at_.q; }                // [M][heads * head_dim]
+    float* k() const { return at_.k; }                // [M][kv_heads * head_dim]
+    float* v() const { return at_.v; }                // [M][kv_heads * head_dim]
+    float* attended() const { return at_.attended; }  // [M][heads * head_dim]
+    float* delta() const { return at_.delta; }        // [M][d]
+    float* gate() const { return at_.gate; }          // [M][ff]
+    float* up() const { return at_.up; }              // [M][ff]
+    std::byte* partials() const { return at_.partials; }
+    nn::Attention& attention() { return attention_; }
+    const nn::LinearInput& input() const { return input_; }
+    const nn::Compute& compute() const { return compute_; }
+
+    /// input = rms_norm(x).
+    void norm(const std::vector<float>& weight, float eps);
+    /// x += delta; input = rms_norm(x).
+    void add_and_norm(const float* delta, const std::vector<float>& weight, float eps);
+    /// x += delta.
+    void add(const float* delta);
+    /// input = rows, [M][columns].
+    void take_input(const float* rows, std::int64_t columns);
+    /// gate = silu(gate) * up (Shazeer 2020, "GLU Variants Improve Transformer"); input = gate.
+    void swiglu_input(float* gate, const float* up);
+    /// Rotates q and k by their rows' positions and writes k and v to the cache.
+    void rotate_and_store(const nn::RopeAngles& angles, bool interleaved, const nn::Batch& batch, nn::KvCache& cache,
+                          std::int64_t layer);
+
+    /// The batch's rows that want logits, in order.
+    static std::vector<std::int64_t> select_logit_rows(const nn::Batch& batch);
+    /// input = rms_norm of the given rows of x.
+    void norm_rows(const std::vector<std::int64_t>& rows, const std::vector<float>& weight, float eps);
+
+  private:
+    /// Where each buffer lies. Made over null memory, it only counts bytes.
+    struct Places {
+        std::size_t bytes = 0;
+        float* x = nullptr;
+        float* q = nullptr;
+        float* k = nullptr;
+        float* v = nullptr;
+        float* attended = nullptr;
+        float* delta = nullptr;
+        float* gate = nullptr;
+        float* up = nullptr;
+        float* cosines = nullptr;  // [M][head_dim / 2]
+        float* sines = nullptr;    // [M][head_dim / 2]
+        std::byte* input = nullptr;
+        std::byte* partials = nullptr;
+        std::byte* scratch = nullptr;  // [threads][thread scratch]
+    };
+    static Places lay_out(const Dimensions& dims, nn::LinearForms forms, const Model::RunnerOptions& options,
+                          std::size_t threads, std::byte* memory);
+    void set_input_row(std::int64_t row, const float* values);
+
+    const Dimensions& dims_;
+    nn::LinearForms forms_;
+    Model::RunnerOptions options_;
+    std::int64_t rows_ = 0;
+    nn::Attention attention_;
+    nn::Compute compute_;
+    nn::LinearInput input_;
+    nn::Buffer<std::byte> memory_;
+    Places at_;
+    std::atomic<bool> not_finite_ = false;
+};
+
+}  // namespace puna::models

@@ -1,0 +1,192 @@
+#include "nn/attention.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace puna::nn {
+namespace {
+
+constexpr std::int64_t blocks_per_segment = kernels::attention_segment_positions / kernels::kv_block_positions;
+constexpr std::int64_t rows_per_tile = 32;  // query rows that share one pass over K and V
+constexpr std::int64_t max_partials = 256;  // tile segments computed apart, at most
+
+std::size_t aligned(std::size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+}  // namespace
+
+struct Attention::Work {
+    const Compute& compute;
+    kernels::KvShape shape;
+    float scale;
+    const float* queries;
+    float* outputs;
+};
+
+Attention::Attention(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim)
+    : heads_(heads),
+      kv_heads_(kv_heads),
+      head_dim_(head_dim),
+      group_(heads / kv_heads),
+      tile_tokens_(std::max<std::int64_t>(1, rows_per_tile / group_)),
+      tile_rows_(tile_tokens_ * group_) {}
+
+std::size_t Attention::partial_bytes() const {
+    // Segments are split only for tiles of one token.
+    return static_cast<std::size_t>(max_partials * kv_heads_) *
+           (aligned(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float)) +
+            2 * aligned(static_cast<std::size_t>(group_) * sizeof(float)));
+}
+
+std::size_t Attention::scratch_bytes() const {
+    const auto rows = static_cast<std::size_t>(tile_rows_);
+    const std::size_t one =
+        aligned(rows * static_cast<std::size_t>(head_dim_) * sizeof(float)) + 2 * aligned(rows * sizeof(float));
+    return aligned(rows * sizeof(float*)) + aligned(rows * sizeof(std::int64_t)) + 2 * one;
+}
+
+void Attention::plan(const Batch& batch, std::size_t threads) {
+    tiles_.clear();
+    block_sequences_.clear();
+    block_indices_.clear();
+    positions_ = batch.positions;
+    std::int64_t partials = 0;
+    std::int64_t longest_tile = 0;
+    for (std::int64_t row = 0; row < batch.rows();) {
+        const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
+        std::int64_t end = row + 1;
+        while (end < batch.rows() && batch.sequences[at(end)] == batch.sequences[at(row)])
+            ++end;
+        const auto first_block = static_cast<std::int64_t>(block_indices_.size());
+        for (std::int64_t b = 0; b <= batch.positions[at(end - 1)] / kernels::kv_block_positions; ++b) {
+            block_sequences_.push_back(batch.sequences[at(row)]);
+            block_indices_.push_back(b);
+        }
+        for (; row < end; row += tile_tokens_) {
+            const std::int64_t tokens = std::min(tile_tokens_, end - row);
+            const std::int64_t last = batch.positions[at(row + tokens - 1)];
+            const std::int64_t segments = last / kernels::attention_segment_positions + 1;
+            tiles_.push_back({row, tokens, segments, first_block, partials});
+            partials += segments;
+            longest_tile = std::max(longest_tile, tokens);
+        }
+        row = end;
+    }
+    blocks_.resize(block_indices_.size());
+    const auto whole_tasks = tiles_.size() * static_cast<std::size_t>(kv_heads_);
+    split_segments_ = longest_tile == 1 && partials <= max_partials && whole_tasks < 4 * threads;
+}
+
+Attention::Partial Attention::partial_at(std::byte* memory, std::int64_t index) const {
+    const std::size_t outputs = aligned(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float));
+    const std::size_t scalars = aligned(static_cast<std::size_t>(group_) * sizeof(float));
+    std::byte* base = memory + static_cast<std::size_t>(index) * (outputs + 2 * scalars);
+    return {reinterpret_cast<float*>(base), reinterpret_cast<float*>(base + outputs),
+            reinterpret_cast<float*>(base + outputs + scalars)};
+}
+
+void Attention::run_segment(const Work& work, const Tile& tile, std::int64_t kv_head, std::int64_t segment,
+                            std::byte* scratch, Partial out) const {
+    auto** queries = reinterpret_cast<const float**>(scratch);  // [rows]
+    auto* row_positions =
+        reinterpret_cast<std::int64_t*>(scratch + aligned(static_cast<std::size_t>(tile_rows_) * sizeof(float*)));
+    const std::int64_t begin = segment * kernels::attention_segment_positions;
+    std::int64_t rows = 0;
+    for (std::int64_t t = 0; t < tile.tokens; ++t) {
+        const std::int64_t row = tile.first_row + t;
+        for (std::int64_t g = 0; g < group_; ++g, ++rows) {
+            queries[rows] = work.queries + (row * heads_ + kv_head * group_ + g) * head_dim_;
+            row_positions[rows] = positions_[static_cast<std::size_t>(row)];
+        }
+    }
+    work.compute.kernels.attend({.shape = work.shape,
+                                 .kv_head = kv_head,
+                                 .blocks = blocks_.data() + tile.first_block + segment * blocks_per_segment,
+                                 .segment_begin = begin,
+                                 .rows = rows,
+                                 .queries = queries,
+                                 .row_positions = row_positions,
+                                 .scale = work.scale,
+                                 .outputs = out.outputs,
+                                 .maxima = out.maxima,
+                                 .sums = out.sums});
+}
+
+void Attention::merge(const Compute& compute, std::int64_t rows, Partial into, Partial from) const {
+    for (std::int64_t i = 0; i < rows; ++i) {
+        // A row whose position lies before this segment has nothing here.
+        if (from.sums[i] == 0.0F) continue;
+        compute.kernels.attention_merge(into.outputs + i * head_dim_, into.maxima + i, into.sums + i,
+                                        from.outputs + i * head_dim_, from.maxima[i], from.sums[i], head_dim_);
+    }
+}
+
+void Attention::finish(const Work& work, const Tile& tile, std::int64_t kv_head, Partial result) const {
+    for (std::int64_t t = 0; t < tile.tokens; ++t) {
+        for (std::int64_t g = 0; g < group_; ++g) {
+            const std::int64_t i = t * group_ + g;
+            float* o = result.outputs + i * head_dim_;
+            work.compute.kernels.attention_finish(o, result.sums[i], head_dim_);
+            float* target = work.outputs + ((tile.first_row + t) * heads_ + kv_head * group_ + g) * head_dim_;
+            std::memcpy(target, o, static_cast<std::size_t>(head_dim_) * sizeof(float));
+        }
+    }
+}
+
+void Attention::run(const Compute& compute, const KvCache& cache, std::int64_t layer, float scale, const float* queries,
+                    float* outputs, std::byte* partials) {
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+        blocks_[b] = cache.block(block_sequences_[b], block_indices_[b], layer);
+    }
+    const Work work{compute, cache.shape().layer, scale, queries, outputs};
+    const std::int64_t kv_heads = kv_heads_;
+    const auto task_parts = [kv_heads](std::size_t index) {
+        return std::pair{static_cast<std::int64_t>(index) / kv_heads, static_cast<std::int64_t>(index) % kv_heads};
+    };
+    if (split_segments_) {
+        const std::int64_t segments = tiles_.back().first_partial + tiles_.back().segments;
+        compute.pool.run(static_cast<std::size_t>(segments * kv_heads), [&](std::size_t index, std::size_t worker) {
+            const auto [segment, head] = task_parts(index);
+            const auto tile = std::upper_bound(tiles_.begin(), tiles_.end(), segment,
+                                               [](std::int64_t s, const Tile& t) { return s < t.first_partial; }) -
+                              1;
+            run_segment(work, *tile, head, segment - tile->first_partial, compute.thread_scratch(worker),
+                        partial_at(partials, segment * kv_heads + head));
+        });
+        for (const Tile& tile : tiles_) {
+            for (std::int64_t head = 0; head < kv_heads; ++head) {
+                const Partial result = partial_at(partials, tile.first_partial * kv_heads + head);
+                for (std::int64_t s = 1; s < tile.segments; ++s) {
+                    merge(compute, group_, result, partial_at(partials, (tile.first_partial + s) * kv_heads + head));
+                }
+                finish(work, tile, head, result);
+            }
+        }
+        return;
+    }
+    compute.pool.run(tiles_.size() * static_cast<std::size_t>(kv_heads), [&](std::size_t index, std::size_t worker) {
+        const auto [t, head] = task_parts(index);
+        const Tile& tile = tiles_[static_cast<std::size_t>(t)];
+        std::byte* scratch = compute.thread_scratch(worker);
+        const auto rows = static_cast<std::size_t>(tile_rows_);
+        std::byte* next = scratch + aligned(rows * sizeof(float*)) + aligned(rows * sizeof(std::int64_t));
+        const auto take = [&next](std::size_t bytes) { return std::exchange(next, next + aligned(bytes)); };
+        const auto take_partial = [&] {
+            auto* o = reinterpret_cast<float*>(take(rows * static_cast<std::size_t>(head_dim_) * sizeof(float)));
+            auto* m = reinterpret_cast<float*>(take(rows * sizeof(float)));
+            return Partial{o, m, reinterpret_cast<float*>(take(rows * sizeof(float)))};
+        };
+        const Partial result = take_partial();
+        const Partial segment = take_partial();
+        run_segment(work, tile, head, 0, scratch, result);
+        for (std::int64_t s = 1; s < tile.segments; ++s) {
+            run_segment(work, tile, head, s, scratch, segment);
+            merge(compute, tile.tokens * group_, result, segment);
+        }
+        finish(work, tile, head, result);
+    });
+}
+
+}  // namespace puna::nn

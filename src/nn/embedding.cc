@@ -1,0 +1,14 @@
+#include "nn/embedding.h"
+
+namespace puna::nn {
+
+void embed(const Compute& compute, const kernels::WeightMatrix& table, const Batch& batch, float* x) {
+    const quant::TypeInfo& type = quant::type_info(table.type);
+    compute.for_rows(batch.rows(), [&](std::int64_t row, std::size_t) {
+        const auto token = static_cast<std::size_t>(batch.tokens[static_cast<std::size_t>(row)]);
+        type.to_float(table.data + token * table.row_bytes, x + row * table.columns,
+                      static_cast<std::size_t>(table.columns));
+    });
+}
+
+}  // namespace puna::nn

@@ -1,0 +1,61 @@
+// Products of weights and activations, y = W x, over the thread pool.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "kernels/kernel_table.h"
+#include "nn/compute.h"
+
+namespace puna::nn {
+
+/// The forms of activations that some weights ask for.
+struct LinearForms {
+    bool float32 = false;
+    bool integer = false;
+};
+
+/// Rows of activations in the forms that the weights they meet ask for: made once, used by several products. Borrows
+/// its memory.
+class LinearInput {
+  public:
+    /// Room for `rows` rows of `columns` values in `forms`.
+    static std::size_t bytes(const kernels::KernelTable& kernels, kernels::Activations activations, LinearForms forms,
+                             std::int64_t rows, std::int64_t columns);
+    LinearInput() = default;
+    explicit LinearInput(std::byte* memory) : memory_(memory) {}
+
+    /// Starts a new set of rows.
+    void begin(const Compute& compute, LinearForms forms, std::int64_t rows, std::int64_t columns);
+    /// Prepares one row, x: [columns]; rows may be prepared in parallel. False if a value is NaN or infinite and the
+    /// integer form would have to hold it.
+    bool set_row(const Compute& compute, std::int64_t row, const float* x);
+
+    /// The form in which weights of `type` take these activations.
+    kernels::ActivationMatrix view(const Compute& compute, quant::TensorType type) const;
+
+  private:
+    std::byte* integer_rows() const { return memory_ + static_cast<std::size_t>(rows_) * float_row_bytes_; }
+    std::byte* memory_ = nullptr;
+    std::int64_t rows_ = 0;
+    std::int64_t columns_ = 0;
+    std::size_t float_row_bytes_ = 0;    // 0 where no weights take float32
+    std::size_t integer_row_bytes_ = 0;  // 0 where no weights take integers
+};
+
+/// What weights of `type` make of the activations that were asked for: types without an integer law take float32.
+kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked);
+/// Adds what weights of `type` ask for to `forms`.
+void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked);
+
+/// One product of a call: y is [input rows][w.rows], rows `y_stride` apart.
+struct LinearTask {
+    const kernels::WeightMatrix* weights;
+    float* y;
+    std::int64_t y_stride;
+};
+
+/// All products of `tasks`, which share their input, in one fork-join.
+void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks);
+
+}  // namespace puna::nn
