@@ -83,6 +83,21 @@ void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::i
         x.row_bytes / sizeof(float), x.rows, w.columns, y + row_begin, y_stride);
 }
 
+/// Decodes a row to float, [columns].
+template <typename L>
+void decode_row(const quant::TypeInfo& type, const std::byte* row, std::int64_t columns, float* out) {
+    const auto widen_as = [&](const auto* values) {
+        const std::int64_t whole = columns / lanes * lanes;
+        for (std::int64_t k = 0; k < whole; k += lanes)
+            L::store(out + k, load<L>(values + k));
+        if (whole < columns)
+            store_partial<L>(out + whole, load_partial<L>(values + whole, columns - whole), columns - whole);
+    };
+    if (type.type == quant::TensorType::F16) return widen_as(reinterpret_cast<const std::uint16_t*>(row));
+    if (type.type == quant::TensorType::BF16) return widen_as(reinterpret_cast<const Bf16*>(row));
+    type.to_float(row, out, static_cast<std::size_t>(columns));
+}
+
 template <typename L>
 void float_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                   float* y, std::int64_t y_stride, std::byte* scratch) {
@@ -100,8 +115,8 @@ void float_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     for (std::int64_t begin = row_begin; begin < row_end; begin += float_panel_rows) {
         const std::int64_t rows = row_end - begin < float_panel_rows ? row_end - begin : float_panel_rows;
         for (std::int64_t r = 0; r < rows; ++r) {
-            type.to_float(w.data + static_cast<std::size_t>(begin + r) * w.row_bytes,
-                          panel + static_cast<std::size_t>(r) * panel_stride, static_cast<std::size_t>(w.columns));
+            decode_row<L>(type, w.data + static_cast<std::size_t>(begin + r) * w.row_bytes, w.columns,
+                          panel + static_cast<std::size_t>(r) * panel_stride);
         }
         float_tiles<L, L::float_tile_rows, L::float_tile_columns>(
             panel, panel_stride, rows, reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows,

@@ -1,0 +1,87 @@
+// IQ4_NL and IQ4_XS: 4-bit codes into a fixed, non-linear code book, denser around zero, where weights are.
+#include <array>
+
+#include "quant/blocks.h"
+#include "quant/families.h"
+#include "quant/fit.h"
+#include "quant/law.h"
+
+namespace puna::quant {
+namespace {
+
+constexpr int width = 32;
+
+/// `qs`: the 16 bytes of 32 codes.
+void read_codes(const std::uint8_t* qs, LawBlock* out) {
+    for (int i = 0; i < width; ++i)
+        out->q[i] = iq4_values[nibble(qs, i)];
+}
+
+void read_iq4_nl(const BlockIQ4_NL& block, int, LawBlock* out) {
+    read_codes(block.qs, out);
+    out->scale = load_f16(block.d);
+    out->min = 0.0f;
+}
+
+void read_iq4_xs(const BlockIQ4_XS& block, int sub, LawBlock* out) {
+    read_codes(block.qs + 16 * sub, out);
+    out->scale = load_f16(block.d) * static_cast<float>(iq4_xs_scale(block, sub));
+    out->min = 0.0f;
+}
+
+/// The code whose value is nearest to v.
+int nearest_code(float v) {
+    int code = 0;
+    for (int i = 0; i < 15; ++i)
+        code += 2.0f * v > static_cast<float>(iq4_values[i] + iq4_values[i + 1]) ? 1 : 0;
+    return code;
+}
+int nearest_value(float v) {
+    return iq4_values[nearest_code(v)];
+}
+
+constexpr int extreme = iq4_values[0];
+
+/// Encodes 32 values under a given scale.
+void write_codes(const float* values, float scale, std::uint8_t (&qs)[16]) {
+    const float inverse = reciprocal_or_zero(scale);
+    std::uint8_t codes[width];
+    for (int i = 0; i < width; ++i)
+        codes[i] = static_cast<std::uint8_t>(nearest_code(values[i] * inverse));
+    pack_nibbles(codes, qs);
+}
+
+void write_iq4_nl(const float* values, BlockIQ4_NL* block) {
+    const std::uint16_t d = f32_to_f16(fit_scale<width>(values, extreme, nearest_value));
+    store_u16(block->d, d);
+    write_codes(values, f16_to_f32(d), block->qs);
+}
+
+void write_iq4_xs(const float* values, BlockIQ4_XS* block) {
+    const auto scales = fit_scales<8>(values, -32, extreme, nearest_value);
+    *block = {};
+    store_u16(block->d, scales.d);
+    std::uint16_t high = 0;
+    for (int s = 0; s < 8; ++s) {
+        const int scale = scales.sub[s] + 32;
+        block->scales_l[s / 2] |= static_cast<std::uint8_t>((scale & 15) << (4 * (s % 2)));
+        high = static_cast<std::uint16_t>(high | ((scale >> 4) << (2 * s)));
+        std::uint8_t qs[16];
+        write_codes(values + width * s, scales.scale(s), qs);
+        std::copy(std::begin(qs), std::end(qs), block->qs + 16 * s);
+    }
+    store_u16(block->scales_h, high);
+}
+
+constexpr std::array types = {
+    quantized_type<BlockIQ4_NL, width, width, read_iq4_nl, write_iq4_nl>(TensorType::IQ4_NL, "IQ4_NL", false),
+    quantized_type<BlockIQ4_XS, super_block, width, read_iq4_xs, write_iq4_xs>(TensorType::IQ4_XS, "IQ4_XS", false),
+};
+
+}  // namespace
+
+std::span<const TypeInfo> iq4_types() {
+    return types;
+}
+
+}  // namespace puna::quant

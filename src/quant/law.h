@@ -1,0 +1,97 @@
+// What the files of the families share: decoding by the numeric law, and the pieces of encoders.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "quant/half.h"
+#include "quant/tensor_type.h"
+
+namespace puna::quant {
+
+/// The law of a type: reads sub-block `sub` of `block`.
+template <typename Block>
+using ReadLaw = void (*)(const Block& block, int sub, LawBlock* out);
+
+/// A law block of a row: `width` elements each, `elements / width` to a block.
+template <typename Block, int elements, int width, ReadLaw<Block> read>
+void read_law_block(const std::byte* row, std::size_t index, LawBlock* out) {
+    constexpr std::size_t subs = elements / width;
+    // Blocks are bytes (alignof 1), so any address will do.
+    const auto* blocks = reinterpret_cast<const Block*>(row);
+    read(blocks[index / subs], static_cast<int>(index % subs), out);
+}
+
+/// Decoding is the law written out: w = scale * q - min. The product is exact for every type here (at most 24
+/// significant bits), so the subtraction rounds, once, or nothing does.
+template <typename Block, int elements, int width, ReadLaw<Block> read>
+void decode(const std::byte* blocks, float* out, std::size_t count) {
+    LawBlock law;
+    for (std::size_t index = 0; index < count / width; ++index) {
+        read_law_block<Block, elements, width, read>(blocks, index, &law);
+        for (int i = 0; i < width; ++i)
+            out[index * width + i] = law.scale * static_cast<float>(law.q[i]) - law.min;
+    }
+}
+
+/// Encodes block after block.
+template <typename Block, int elements, void (*write)(const float* values, Block* block)>
+void encode(const float* values, std::byte* blocks, std::size_t count) {
+    auto* out = reinterpret_cast<Block*>(blocks);
+    for (std::size_t b = 0; b < count / elements; ++b)
+        write(values + b * elements, out + b);
+}
+
+/// The registry's entry of a quantized type.
+template <typename Block, int elements, int width, ReadLaw<Block> read, void (*write)(const float*, Block*)>
+constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool has_min) {
+    return {.type = type,
+            .name = name,
+            .block_elements = elements,
+            .block_bytes = sizeof(Block),
+            .law_width = width,
+            .has_min = has_min,
+            .to_float = decode<Block, elements, width, read>,
+            .from_float = encode<Block, elements, write>,
+            .law_block = read_law_block<Block, elements, width, read>};
+}
+
+/// The nibbles of 32 elements, low half in the low nibbles.
+inline void pack_nibbles(const std::uint8_t (&codes)[32], std::uint8_t (&bytes)[16]) {
+    for (int i = 0; i < 16; ++i)
+        bytes[i] = static_cast<std::uint8_t>((codes[i] & 15) | ((codes[i + 16] & 15) << 4));
+}
+inline int nibble(const std::uint8_t* bytes, int i) {
+    return i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4;
+}
+
+/// 1 / d, and 0 where that is no finite number: then everything is encoded as the code of zero.
+inline float reciprocal_or_zero(float d) {
+    const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
+    return std::isfinite(inverse) ? inverse : 0.0f;
+}
+
+/// The element of the largest magnitude, with its sign; the first of several. x: [n], n >= 1.
+inline float largest_magnitude(const float* x, int n) {
+    return *std::max_element(x, x + n, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+}
+
+/// Rounds to nearest even within [low, high]; NaN becomes `low`. |low| and |high| under 2^22.
+inline int clamp_round(float value, int low, int high) {
+    value = value > static_cast<float>(low) ? value : static_cast<float>(low);
+    value = value < static_cast<float>(high) ? value : static_cast<float>(high);
+    // 1.5 * 2^23: a float of that size has its last bit worth 1.
+    constexpr float magic = 12582912.0f;
+    return __builtin_bit_cast(std::int32_t, value + magic) - __builtin_bit_cast(std::int32_t, magic);
+}
+
+/// Cuts off the fraction within [low, high]; NaN becomes `low`.
+inline int clamp_truncate(float value, int low, int high) {
+    value = value > static_cast<float>(low) ? value : static_cast<float>(low);
+    value = value < static_cast<float>(high) ? value : static_cast<float>(high);
+    return static_cast<int>(value);
+}
+
+}  // namespace puna::quant

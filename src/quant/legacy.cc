@@ -1,0 +1,150 @@
+// Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: 32 elements under one scale, or a scale and an offset.
+//
+// The encoders give the bytes of the GGUF reference encoder (`gguf.quants.quantize`).
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "quant/blocks.h"
+#include "quant/families.h"
+#include "quant/law.h"
+
+namespace puna::quant {
+namespace {
+
+constexpr int width = 32;
+
+// ---- The law ----
+
+void read_q4_0(const BlockQ4_0& block, int, LawBlock* out) {
+    for (int i = 0; i < width; ++i)
+        out->q[i] = static_cast<std::int8_t>(nibble(block.qs, i) - 8);
+    out->scale = load_f16(block.d);
+    out->min = 0.0f;
+}
+
+void read_q4_1(const BlockQ4_1& block, int, LawBlock* out) {
+    for (int i = 0; i < width; ++i)
+        out->q[i] = static_cast<std::int8_t>(nibble(block.qs, i));
+    out->scale = load_f16(block.d);
+    out->min = -load_f16(block.m);
+}
+
+/// Element i of Q5_0 and Q5_1, 0 ... 31.
+int five_bits(const std::uint8_t (&qs)[16], const std::uint8_t (&qh)[4], int i) {
+    return nibble(qs, i) | (((qh[i / 8] >> (i % 8)) & 1) << 4);
+}
+
+void read_q5_0(const BlockQ5_0& block, int, LawBlock* out) {
+    for (int i = 0; i < width; ++i)
+        out->q[i] = static_cast<std::int8_t>(five_bits(block.qs, block.qh, i) - 16);
+    out->scale = load_f16(block.d);
+    out->min = 0.0f;
+}
+
+void read_q5_1(const BlockQ5_1& block, int, LawBlock* out) {
+    for (int i = 0; i < width; ++i)
+        out->q[i] = static_cast<std::int8_t>(five_bits(block.qs, block.qh, i));
+    out->scale = load_f16(block.d);
+    out->min = -load_f16(block.m);
+}
+
+void read_q8_0(const BlockQ8_0& block, int, LawBlock* out) {
+    for (int i = 0; i < width; ++i)
+        out->q[i] = block.qs[i];
+    out->scale = load_f16(block.d);
+    out->min = 0.0f;
+}
+
+// ---- Encoding ----
+
+/// Codes 0 ... 2 * zero - 1 around `zero`; the element of the largest magnitude becomes code 0. Returns the scale.
+float encode_symmetric(const float* values, int zero, std::uint8_t (&codes)[width]) {
+    const float d = largest_magnitude(values, width) / static_cast<float>(-zero);
+    const float inverse = reciprocal_or_zero(d);
+    const float shift = static_cast<float>(zero) + 0.5f;
+    for (int i = 0; i < width; ++i) {
+        codes[i] = static_cast<std::uint8_t>(clamp_truncate(values[i] * inverse + shift, 0, 2 * zero - 1));
+    }
+    return d;
+}
+
+struct ScaleAndOffset {
+    float d;
+    float m;
+};
+
+/// Codes 0 ... top from the smallest element to the largest.
+ScaleAndOffset encode_from_minimum(const float* values, int top, std::uint8_t (&codes)[width]) {
+    const auto [low, high] = std::minmax_element(values, values + width);
+    const float m = *low;
+    const float d = (*high - m) / static_cast<float>(top);
+    const float inverse = reciprocal_or_zero(d);
+    for (int i = 0; i < width; ++i) {
+        codes[i] = static_cast<std::uint8_t>(clamp_truncate((values[i] - m) * inverse + 0.5f, 0, top));
+    }
+    return {d, m};
+}
+
+/// The fifth bits of 32 codes.
+void pack_fifth_bits(const std::uint8_t (&codes)[width], std::uint8_t (&qh)[4]) {
+    std::fill(std::begin(qh), std::end(qh), std::uint8_t{0});
+    for (int i = 0; i < width; ++i)
+        qh[i / 8] |= static_cast<std::uint8_t>((codes[i] >> 4) << (i % 8));
+}
+
+void write_q4_0(const float* values, BlockQ4_0* block) {
+    std::uint8_t codes[width];
+    store_u16(block->d, f32_to_f16(encode_symmetric(values, 8, codes)));
+    pack_nibbles(codes, block->qs);
+}
+
+void write_q4_1(const float* values, BlockQ4_1* block) {
+    std::uint8_t codes[width];
+    const auto [d, m] = encode_from_minimum(values, 15, codes);
+    store_u16(block->d, f32_to_f16(d));
+    store_u16(block->m, f32_to_f16(m));
+    pack_nibbles(codes, block->qs);
+}
+
+void write_q5_0(const float* values, BlockQ5_0* block) {
+    std::uint8_t codes[width];
+    store_u16(block->d, f32_to_f16(encode_symmetric(values, 16, codes)));
+    pack_fifth_bits(codes, block->qh);
+    pack_nibbles(codes, block->qs);
+}
+
+void write_q5_1(const float* values, BlockQ5_1* block) {
+    std::uint8_t codes[width];
+    const auto [d, m] = encode_from_minimum(values, 31, codes);
+    store_u16(block->d, f32_to_f16(d));
+    store_u16(block->m, f32_to_f16(m));
+    pack_fifth_bits(codes, block->qh);
+    pack_nibbles(codes, block->qs);
+}
+
+void write_q8_0(const float* values, BlockQ8_0* block) {
+    const float d = std::fabs(largest_magnitude(values, width)) / 127.0f;
+    const float inverse = reciprocal_or_zero(d);
+    for (int i = 0; i < width; ++i) {
+        // Halves away from zero, as the reference does.
+        block->qs[i] = static_cast<std::int8_t>(clamp_truncate(std::round(values[i] * inverse), -127, 127));
+    }
+    store_u16(block->d, f32_to_f16(d));
+}
+
+constexpr std::array types = {
+    quantized_type<BlockQ4_0, width, width, read_q4_0, write_q4_0>(TensorType::Q4_0, "Q4_0", false),
+    quantized_type<BlockQ4_1, width, width, read_q4_1, write_q4_1>(TensorType::Q4_1, "Q4_1", true),
+    quantized_type<BlockQ5_0, width, width, read_q5_0, write_q5_0>(TensorType::Q5_0, "Q5_0", false),
+    quantized_type<BlockQ5_1, width, width, read_q5_1, write_q5_1>(TensorType::Q5_1, "Q5_1", true),
+    quantized_type<BlockQ8_0, width, width, read_q8_0, write_q8_0>(TensorType::Q8_0, "Q8_0", false),
+};
+
+}  // namespace
+
+std::span<const TypeInfo> legacy_types() {
+    return types;
+}
+
+}  // namespace puna::quant
