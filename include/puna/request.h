@@ -30,10 +30,12 @@ struct SamplingOptions {
     std::optional<std::uint64_t> seed;    ///< none: drawn at random, and reported by the started event
 };
 
-/// What happens to a prompt that does not fit into the context.
+/// What happens to a prompt that does not fit into the context. A prompt of exactly the context fits: one token comes,
+/// and then the end by FinishReason::context.
 enum class OverflowPolicy {
     error,           ///< the request ends with context_overflow
-    truncate_start,  ///< the oldest tokens are dropped (a begin token stays), and the started event says how many
+    truncate_start,  ///< the oldest tokens are dropped (a begin token stays), and the started event says how many; what
+                     ///< stays leaves room for max_tokens (none: a quarter of the context), at most half of the context
 };
 
 /// One completion. `prompt` holds text, or token ids that are used as they are.
@@ -75,7 +77,8 @@ struct Timings {
     double first_token_ms = 0;  ///< from submit to the first sampled token
 };
 
-/// The prompt is evaluated and the first token is about to come.
+/// The prompt is evaluated and the first token is about to come. A request that is cancelled before that gets it too,
+/// in front of its Finished.
 struct Started {
     std::vector<TokenId> prompt_ids;  ///< as evaluated, begin token included
     std::uint64_t seed = 0;

@@ -131,16 +131,13 @@ Result<void> Llama::read_hyper_parameters() {
     PUNA_TRY(d.kv_heads, read_integer(file, key("attention.head_count_kv"), 1, most_heads, d.heads));
     PUNA_TRY(d.context, read_integer(file, key("context_length"), 1, std::int64_t{1} << 31));
     if (d.heads % d.kv_heads != 0) {
-        return Error{ErrorCode::file_malformed,
-                     fmt::format("{}: the hyper-parameters ask for {} heads that share {} KV heads evenly", file.path,
-                                 d.heads, d.kv_heads),
-                     "the file is damaged, or was made for another program"};
+        return malformed_value(file, key("attention.head_count_kv"),
+                               fmt::format("is {}, and {} heads cannot share as many evenly", d.kv_heads, d.heads));
     }
     if (d.embedding % d.heads != 0 && file.metadata.find(key("attention.key_length")) == nullptr) {
-        return Error{ErrorCode::file_malformed,
-                     fmt::format("{}: the embedding length {} is not a multiple of the head count {}", file.path,
-                                 d.embedding, d.heads),
-                     "the file is damaged, or was made for another program"};
+        return malformed_value(
+            file, key("attention.head_count"),
+            fmt::format("is {}, which does not divide the embedding length {}", d.heads, d.embedding));
     }
     PUNA_TRY(d.head_dim,
              read_integer(file, key("attention.key_length"), 1, kernels::max_head_dim, d.embedding / d.heads));
@@ -175,9 +172,8 @@ Result<void> Llama::read_rope() {
     PUNA_TRY(const std::int64_t rotated,
              read_integer(file, "llama.rope.dimension_count", 2, dimensions_.head_dim, dimensions_.head_dim));
     if (rotated % 2 != 0) {
-        return Error{ErrorCode::file_malformed,
-                     fmt::format("{}: an odd number of dimensions ({}) cannot be rotated in pairs", file.path, rotated),
-                     "the file is damaged, or was made for another program"};
+        return malformed_value(file, "llama.rope.dimension_count",
+                               fmt::format("is {}, and an odd number cannot be rotated in pairs", rotated));
     }
     PUNA_TRY(const double base, read_positive(file, "llama.rope.freq_base", 10000.0));
     PUNA_TRY(const auto scaling, file.metadata.string("llama.rope.scaling.type"));
@@ -196,8 +192,8 @@ Result<void> Llama::read_rope() {
     for (const float factor : factors) {
         if (!std::isfinite(factor) || factor <= 0) {
             return Error{ErrorCode::file_malformed,
-                         fmt::format("{}: tensor 'rope_freqs.weight' holds {}, and must hold positive numbers",
-                                     file.path, factor),
+                         fmt::format("{}: {} holds {}, and must hold positive numbers", file.path,
+                                     file.find_tensor("rope_freqs.weight")->describe(), factor),
                          "the file is damaged, or was made for another program"};
         }
     }
@@ -211,6 +207,11 @@ Result<void> Llama::find_weights() {
     const std::int64_t q_rows = d.heads * d.head_dim;
     const std::int64_t kv_rows = d.kv_heads * d.head_dim;
     PUNA_TRY(weights_.embedding, find_matrix(file, "token_embd.weight", d.vocabulary, d.embedding));
+    const std::string last = fmt::format("blk.{}.attn_norm.weight", d.layers - 1);
+    if (file.find_tensor(last) == nullptr) {
+        return malformed_value(file, "llama.block_count",
+                               fmt::format("is {}, but tensor '{}' is missing", d.layers, last));
+    }
     for (std::int64_t i = 0; i < d.layers; ++i) {
         const auto name = [i](std::string_view part) { return fmt::format("blk.{}.{}.weight", i, part); };
         Layer layer;

@@ -22,16 +22,16 @@ Result<const formats::FoundTensor*> find_tensor(const formats::ModelFile& file, 
     const formats::FoundTensor* tensor = file.find_tensor(name);
     if (tensor == nullptr) return malformed(file, fmt::format("tensor '{}' is missing", name));
     if (tensor->shape != shape) {
-        return malformed(file, fmt::format("tensor '{}' has shape [{}], the hyper-parameters ask for [{}]", name,
+        return malformed(file, fmt::format("{} has shape [{}], the hyper-parameters ask for [{}]", tensor->describe(),
                                            fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
     }
     if (!quant::type_info(tensor->type).computes()) {
         return Error{ErrorCode::unsupported_tensor_type,
-                     fmt::format("{}: tensor '{}' has type {}, which this version does not compute", file.path, name,
-                                 quant::type_info(tensor->type).name),
-                     "use a file of a type that `puna show` lists as computing, such as Q4_K, Q8_0 or F16"};
+                     fmt::format("{}: {} has type {}, which this version does not compute", file.path,
+                                 tensor->describe(), quant::type_info(tensor->type).name),
+                     "use a file whose tensors have a type that computes, such as Q4_K, Q8_0 or F16"};
     }
-    if (tensor->parts.size() != 1) return malformed(file, fmt::format("tensor '{}' is split over files", name));
+    if (tensor->parts.size() != 1) return malformed(file, fmt::format("{} is split over files", tensor->describe()));
     return tensor;
 }
 
@@ -59,14 +59,17 @@ Result<std::vector<float>> find_optional_vector(const formats::ModelFile& file, 
     return find_vector(file, name, count);
 }
 
+Error malformed_value(const formats::ModelFile& file, std::string_view key, std::string_view problem) {
+    return malformed(file, fmt::format("{} {}", file.metadata.describe(key), problem));
+}
+
 Result<std::int64_t> read_integer(const formats::ModelFile& file, const std::string& key, std::int64_t least,
                                   std::int64_t most, std::int64_t fallback) {
     PUNA_TRY(const auto found, file.metadata.unsigned_integer(key));
     if (!found && fallback >= 0) return fallback;
-    if (!found) return malformed(file, fmt::format("the hyper-parameter '{}' is missing", key));
+    if (!found) return malformed_value(file, key, "is missing");
     if (*found < static_cast<std::uint64_t>(least) || *found > static_cast<std::uint64_t>(most)) {
-        return malformed(
-            file, fmt::format("the hyper-parameter '{}' is {}, which is not in [{}, {}]", key, *found, least, most));
+        return malformed_value(file, key, fmt::format("is {}, which is not in [{}, {}]", *found, least, most));
     }
     return static_cast<std::int64_t>(*found);
 }
@@ -74,10 +77,9 @@ Result<std::int64_t> read_integer(const formats::ModelFile& file, const std::str
 Result<double> read_positive(const formats::ModelFile& file, const std::string& key, double fallback) {
     PUNA_TRY(const auto found, file.metadata.number(key));
     if (!found && fallback > 0) return fallback;
-    if (!found) return malformed(file, fmt::format("the hyper-parameter '{}' is missing", key));
+    if (!found) return malformed_value(file, key, "is missing");
     if (!std::isfinite(*found) || *found <= 0) {
-        return malformed(file,
-                         fmt::format("the hyper-parameter '{}' is {}, and must be a positive number", key, *found));
+        return malformed_value(file, key, fmt::format("is {}, and must be a positive number", *found));
     }
     return *found;
 }

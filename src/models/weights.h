@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "formats/model_file.h"
@@ -22,6 +23,9 @@ Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std
 /// As find_vector, but an absent tensor gives an empty vector.
 Result<std::vector<float>> find_optional_vector(const formats::ModelFile& file, const std::string& name,
                                                 std::int64_t count);
+
+/// A file_malformed that names the hyper-parameter, what is wrong with it, and where it lies.
+Error malformed_value(const formats::ModelFile& file, std::string_view key, std::string_view problem);
 
 /// A hyper-parameter that must lie in [least, most]. Errors: file_malformed (absent without a `fallback`, or out of
 /// range).

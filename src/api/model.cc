@@ -1,0 +1,92 @@
+#include "puna/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "api/guarded.h"
+#include "api/model_impl.h"
+#include "api/model_info.h"
+#include "base/cpu.h"
+#include "base/try.h"
+#include "engine/context_plan.h"
+#include "kernels/kernel_table.h"
+#include "nn/kv_cache.h"
+
+namespace puna {
+namespace {
+
+Result<void> check_id(const text::Tokenizer& tokenizer, TokenId id) {
+    if (id >= 0 && static_cast<std::size_t>(id) < tokenizer.size()) return {};
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("{} is no token id: the vocabulary has ids 0 to {}", id,
+                             static_cast<std::int64_t>(tokenizer.size()) - 1),
+                 "ids come from the tokenizer of the same model"};
+}
+
+/// The set that an engine would take. Sizes do not depend on which it is, so a set that cannot be had does not matter.
+const kernels::KernelTable* usual_kernels() {
+    const auto selected = kernels::select_kernels("auto");
+    return selected.ok() ? *selected : kernels::all_kernel_sets().back().table;
+}
+
+}  // namespace
+
+Result<Model> Model::load(const std::string& path) {
+    return api::guarded([&]() -> Result<Model> {
+        PUNA_TRY(std::shared_ptr<const formats::ModelFile> file, formats::read_model_file(path));
+        auto tokenizer = text::Tokenizer::create(file->vocabulary);
+        auto model = models::create_model(file);
+        ModelInfo info = api::describe(*file, tokenizer, model);
+        return Model(std::make_shared<const Impl>(
+            Impl{std::move(file), std::move(tokenizer), std::move(model), std::move(info)}));
+    });
+}
+
+const ModelInfo& Model::info() const {
+    return impl_->info;
+}
+
+std::uint64_t Model::kv_bytes(std::uint64_t context_tokens, std::string_view kv_type) const {
+    const auto type = kernels::select_kv_type(kv_type);
+    if (!impl_->model.ok() || !type.ok()) return 0;
+    const std::uint64_t block =
+        nn::KvCache::bytes_for(*usual_kernels(), (*impl_->model)->kv_shape(*type), kernels::kv_block_positions);
+    return engine::kv_bytes(context_tokens, block);
+}
+
+std::uint64_t Model::workspace_bytes(std::uint32_t batch_size) const {
+    return impl_->model.ok() ? (*impl_->model)->workspace_bytes(batch_size, base::usable_cores()) : 0;
+}
+
+Result<std::vector<TokenId>> Model::encode(std::string_view text, EncodeOptions options) const {
+    return api::guarded([&]() -> Result<std::vector<TokenId>> {
+        if (!impl_->tokenizer.ok()) return impl_->tokenizer.error();
+        return (*impl_->tokenizer)->encode(text, {options.add_bos, options.parse_special});
+    });
+}
+
+Result<std::string> Model::decode(std::span<const TokenId> ids, DecodeOptions options) const {
+    return api::guarded([&]() -> Result<std::string> {
+        if (!impl_->tokenizer.ok()) return impl_->tokenizer.error();
+        const text::Tokenizer& tokenizer = **impl_->tokenizer;
+        text::IncrementalDecoder decoder(tokenizer, options.special, {});
+        std::string text;
+        for (const TokenId id : ids) {
+            PUNA_CHECK(check_id(tokenizer, id));
+            text += decoder.push(id);
+        }
+        return text + decoder.finish();
+    });
+}
+
+Result<std::string> Model::piece(TokenId id) const {
+    return api::guarded([&]() -> Result<std::string> {
+        if (!impl_->tokenizer.ok()) return impl_->tokenizer.error();
+        PUNA_CHECK(check_id(**impl_->tokenizer, id));
+        return (*impl_->tokenizer)->vocabulary().tokens[static_cast<std::size_t>(id)];
+    });
+}
+
+}  // namespace puna

@@ -1,0 +1,22 @@
+// What stands behind puna::Model.
+#pragma once
+
+#include <memory>
+
+#include "formats/model_file.h"
+#include "models/model.h"
+#include "puna/model.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace puna {
+
+/// Immutable, so thread-safe. A file that cannot run still has its `file` and `info`, and the error in place of the
+/// rest.
+struct Model::Impl {
+    std::shared_ptr<const formats::ModelFile> file;
+    Result<std::shared_ptr<const text::Tokenizer>> tokenizer;
+    Result<std::shared_ptr<const models::Model>> model;
+    ModelInfo info;
+};
+
+}  // namespace puna

@@ -1,0 +1,148 @@
+#include "base/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cassert>
+#include <cerrno>
+#include <cstdio>
+
+#include "base/file_descriptor.h"
+#include "base/rng.h"
+#include "base/system_error.h"
+#include "base/try.h"
+
+namespace puna::base {
+
+struct AtomicFile::State {
+    std::string path;       // the target as the caller named it, for messages
+    std::string name;       // of the target in its folder
+    std::string temporary;  // name of the temporary file there; empty once it is gone
+    FileDescriptor folder;  // names are relative to it, so that a later chdir does no harm
+    bool folder_readable = true;
+    FileDescriptor file;
+    bool failed = false;
+
+    ~State() { discard(); }
+    void discard() {
+        file.close();
+        if (!temporary.empty()) unlinkat(folder.get(), temporary.c_str(), 0);
+        temporary.clear();
+    }
+    Error error(std::string_view action, int number) const {
+        return system_error(ErrorCode::io_error, action, path, number);
+    }
+};
+
+namespace {
+
+constexpr int kMaxLinks = 40;       // as many as Linux follows
+constexpr int kNameAttempts = 100;  // of 2^53 names
+
+struct Location {
+    std::string folder;
+    std::string name;
+};
+
+Location split_path(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return {".", path};
+    return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+/// The place behind symbolic links: a link stays a link, and what it points to is replaced.
+Result<std::string> follow_links(const std::string& path) {
+    std::string place = path;
+    for (int i = 0; i < kMaxLinks; ++i) {
+        std::string target(4096, '\0');  // PATH_MAX
+        const ssize_t length = readlink(place.c_str(), target.data(), target.size());
+        if (length < 0) return place;  // no link, or nothing there yet
+        target.resize(static_cast<std::size_t>(length));
+        place = target.starts_with('/') ? target : fmt::format("{}/{}", split_path(place).folder, target);
+    }
+    return system_error(ErrorCode::io_error, "write", path, ELOOP);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+AtomicFile::AtomicFile(AtomicFile&&) noexcept = default;
+AtomicFile& AtomicFile::operator=(AtomicFile&&) noexcept = default;
+AtomicFile::~AtomicFile() = default;
+
+Result<AtomicFile> AtomicFile::create(const std::string& path) {
+    auto state = std::make_unique<State>();
+    state->path = path;
+    if (path.empty() || path.find('\0') != std::string::npos) return state->error("write", ENOENT);
+    PUNA_TRY(const std::string place, follow_links(path));
+    Location location = split_path(place);
+    if (location.name.empty() || location.name == "." || location.name == "..") return state->error("write", EISDIR);
+    state->name = std::move(location.name);
+
+    state->folder = FileDescriptor(open(location.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!state->folder.valid() && errno == EACCES) {  // a folder may allow entries to be made, but not to be listed
+        state->folder_readable = false;
+        state->folder = FileDescriptor(open(location.folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    }
+    if (!state->folder.valid()) return state->error("write", errno);
+
+    // Renaming over a device (/dev/null) or a pipe would destroy it.
+    struct stat status = {};
+    if (fstatat(state->folder.get(), state->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (S_ISDIR(status.st_mode)) return state->error("write", EISDIR);
+        if (!S_ISREG(status.st_mode)) {
+            return Error{ErrorCode::io_error,
+                         fmt::format("cannot replace \"{}\": it is a device, a pipe or a socket", path), "name a file"};
+        }
+    }
+
+    for (int attempt = 0; attempt < kNameAttempts && !state->file.valid(); ++attempt) {
+        std::string name = fmt::format(".puna-{:014x}.tmp", random_seed());
+        state->file = FileDescriptor(
+            openat(state->folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (state->file.valid()) {
+            state->temporary = std::move(name);
+        } else if (errno != EEXIST) {
+            break;
+        }
+    }
+    if (!state->file.valid()) return state->error("write", errno);
+    return AtomicFile(std::move(state));
+}
+
+Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
+    assert(state_ != nullptr && state_->file.valid());
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(state_->file.get(), bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) {
+            state_->failed = true;
+            return state_->error("write", errno);
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+    return {};
+}
+
+Result<void> AtomicFile::commit() {
+    assert(state_ != nullptr && state_->file.valid());
+    const auto give_up = [this](std::string_view action, int number) {
+        state_->discard();
+        return state_->error(action, number);
+    };
+    if (state_->failed) return give_up("write", EIO);
+    if (fsync(state_->file.get()) != 0) return give_up("write", errno);
+    if (!state_->file.close()) return give_up("write", errno);
+    const int folder = state_->folder.get();
+    if (renameat(folder, state_->temporary.c_str(), folder, state_->name.c_str()) != 0)
+        return give_up("replace", errno);
+    state_->temporary.clear();
+    // Some file systems cannot sync a folder and say so by EINVAL; the rename stands.
+    if (state_->folder_readable && fsync(folder) != 0 && errno != EINVAL)
+        return state_->error("sync the folder of", errno);
+    return {};
+}
+
+}  // namespace puna::base

@@ -1,0 +1,81 @@
+#include "base/file_mapping.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/mapping_guard.h"
+#include "base/system_error.h"
+
+namespace puna::base {
+namespace {
+
+std::size_t whole_pages(std::size_t size) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (size + page - 1) / page * page;
+}
+
+Error changed(const std::string& path, const char* how) {
+    return {ErrorCode::file_changed, fmt::format("\"{}\" {} while it was in use", path, how),
+            "load the file again when it is complete, and replace files by renaming, not by overwriting"};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const FileMapping>> FileMapping::open(const std::string& path) {
+    if (path.find('\0') != std::string::npos) return system_error(ErrorCode::file_not_found, "open", path, ENOENT);
+    // O_NONBLOCK: a pipe without a writer must answer, not wait.
+    FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!file.valid()) return system_error(read_error_code(errno), "open", path, errno);
+    struct stat status = {};
+    if (fstat(file.get(), &status) != 0) return system_error(read_error_code(errno), "read", path, errno);
+    if (S_ISDIR(status.st_mode)) return system_error(ErrorCode::file_unreadable, "read", path, EISDIR);
+    if (!S_ISREG(status.st_mode)) {
+        return Error{ErrorCode::file_unreadable,
+                     fmt::format("cannot map \"{}\": it is a device, a pipe or a socket", path),
+                     "copy the data to a file first"};
+    }
+
+    std::shared_ptr<FileMapping> mapping(new FileMapping());
+    mapping->path_ = path;
+    mapping->file_ = std::move(file);
+    if (status.st_size == 0) return std::shared_ptr<const FileMapping>(std::move(mapping));  // mmap refuses length 0
+
+    // MAP_PRIVATE: some file systems refuse MAP_SHARED, and for a reader both are the same pages of the page cache and
+    // the same SIGBUS behind the end of the file.
+    const auto size = static_cast<std::size_t>(status.st_size);
+    void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, mapping->file_.get(), 0);
+    if (data == MAP_FAILED) return system_error(read_error_code(errno), "map", path, errno);
+    const auto slot = guard_range(static_cast<const std::byte*>(data), whole_pages(size));
+    if (!slot) {
+        munmap(data, size);
+        return Error{ErrorCode::out_of_memory,
+                     fmt::format("cannot map \"{}\": {} files are mapped already", path, kGuardSlots),
+                     "close models that are no longer needed"};
+    }
+    mapping->data_ = static_cast<const std::byte*>(data);
+    mapping->size_ = size;
+    mapping->slot_ = *slot;
+    mapping->lost_ = &guard_lost(*slot);
+    return std::shared_ptr<const FileMapping>(std::move(mapping));
+}
+
+FileMapping::~FileMapping() {
+    if (data_ == nullptr) return;
+    release_guard(slot_);
+    munmap(const_cast<std::byte*>(data_), size_);
+}
+
+Result<void> FileMapping::check() const {
+    if (lost()) return changed(path_, "was cut short or became unreadable");
+    struct stat status = {};
+    if (fstat(file_.get(), &status) != 0) return changed(path_, "became unreadable");
+    if (static_cast<std::size_t>(status.st_size) != size_) return changed(path_, "changed its size");
+    return {};
+}
+
+}  // namespace puna::base

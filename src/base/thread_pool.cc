@@ -1,0 +1,205 @@
+#include "base/thread_pool.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <cassert>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "base/cpu.h"
+
+namespace puna::base {
+namespace {
+
+constexpr std::size_t kMaxThreads = 1024;
+constexpr std::size_t kCacheLine = 64;  // bytes
+
+// How long a thread spins before it sleeps. Longer than the serial work between two calls while a model runs, so that
+// its threads are awake; too short to be seen in an idle process. With more threads than cores a spinning thread keeps
+// a core from one that has work.
+constexpr std::chrono::microseconds kSpin{200};
+constexpr std::chrono::microseconds kSpinOversubscribed{0};
+
+// Tells the core that it spins: it takes less from its neighbours, and leaves the loop without a mispredicted load.
+void relax() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb" ::: "memory");
+#endif
+}
+
+// True once `ready()` is; false if `limit` passed first. The clock is asked only after about a microsecond.
+template <typename Condition>
+bool spin_until(Condition ready, std::chrono::nanoseconds limit) {
+    const auto burst = [&ready] {
+        for (int i = 0; i < 32; ++i) {
+            if (ready()) return true;
+            relax();
+        }
+        return false;
+    };
+    if (burst()) return true;
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    do {
+        if (burst()) return true;
+    } while (std::chrono::steady_clock::now() < deadline);
+    return false;
+}
+
+// While it lives, threads started by this one block every signal that is not a fault of their own: the handlers of the
+// program that uses the library belong on its own threads. SIGPROF stays open for profilers.
+class BlockedSignals {
+  public:
+    BlockedSignals() {
+        sigset_t blocked;
+        sigfillset(&blocked);
+        for (int open : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF})
+            sigdelset(&blocked, open);
+        pthread_sigmask(SIG_BLOCK, &blocked, &saved_);
+    }
+    ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &saved_, nullptr); }
+    BlockedSignals(const BlockedSignals&) = delete;
+    BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+  private:
+    sigset_t saved_;
+};
+
+}  // namespace
+
+// A call publishes `task` and `count`, then `remaining`; whoever decrements `remaining` from a positive value owns one
+// index. A run ends when as many indices are done as were published, so:
+// - `task` and `count` are read only by a thread that owns an index which is not done yet, and written only when there
+//   is none: a thread that comes late finds `remaining` at zero or below and touches nothing, or owns an index of the
+//   next call and sees that call's task.
+// - nobody waits for a thread that sleeps: the caller does the work itself.
+struct ThreadPool::State {
+    using Task = FunctionRef<void(std::size_t, std::size_t)>;
+
+    // One cache line, for it changes hands as a whole at each claim.
+    alignas(kCacheLine) std::atomic<std::int64_t> remaining{0};  // indices that nobody owns; negative: late claims
+    std::atomic<std::uint32_t> epoch{0};                         // counts the calls; idle workers watch it
+    std::atomic<bool> stopping{false};
+    std::size_t count = 0;
+    const Task* task = nullptr;
+
+    // Another, which workers write and the caller watches.
+    alignas(kCacheLine) std::atomic<std::size_t> done{0};  // indices of this call done by workers
+    std::atomic<std::uint32_t> reports{0};                 // counts the changes of `done`; 32 bits, to sleep on
+
+    alignas(kCacheLine) std::chrono::nanoseconds spin{0};
+    std::vector<std::thread> workers;
+
+    std::size_t work(std::size_t worker);
+    void serve(std::size_t worker);
+    void join_workers(std::size_t expected);
+    void stop();
+};
+
+/// Claims and runs indices until none is left; returns how many it ran.
+std::size_t ThreadPool::State::work(std::size_t worker) {
+    std::size_t ran = 0;
+    while (remaining.load(std::memory_order_relaxed) > 0) {
+        const std::int64_t left = remaining.fetch_sub(1, std::memory_order_acq_rel);
+        if (left <= 0) break;
+        (*task)(count - static_cast<std::size_t>(left), worker);
+        ++ran;
+    }
+    return ran;
+}
+
+/// The life of a worker.
+void ThreadPool::State::serve(std::size_t worker) {
+    std::uint32_t seen = 0;
+    while (true) {
+        const auto called = [&] { return epoch.load(std::memory_order_acquire) != seen; };
+        if (!spin_until(called, spin)) epoch.wait(seen, std::memory_order_acquire);
+        seen = epoch.load(std::memory_order_acquire);
+        if (stopping.load(std::memory_order_relaxed)) return;
+        if (const std::size_t ran = work(worker); ran > 0) {
+            done.fetch_add(ran, std::memory_order_release);
+            reports.fetch_add(1, std::memory_order_seq_cst);
+            reports.notify_one();
+        }
+    }
+}
+
+/// Returns once workers have done `expected` indices of this call.
+void ThreadPool::State::join_workers(std::size_t expected) {
+    const auto complete = [&] { return done.load(std::memory_order_acquire) == expected; };
+    while (true) {
+        const std::uint32_t seen = reports.load(std::memory_order_acquire);
+        if (spin_until(complete, spin)) return;
+        reports.wait(seen, std::memory_order_acquire);
+    }
+}
+
+void ThreadPool::State::stop() {
+    stopping.store(true, std::memory_order_relaxed);
+    epoch.fetch_add(1, std::memory_order_seq_cst);
+    epoch.notify_all();
+    for (std::thread& worker : workers)
+        worker.join();
+}
+
+ThreadPool::ThreadPool(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+ThreadPool::~ThreadPool() {
+    state_->stop();
+}
+
+Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads) {
+    if (threads == 0 || threads > kMaxThreads) {
+        return Error{ErrorCode::invalid_argument, fmt::format("{} threads cannot be used", threads),
+                     fmt::format("choose 1 to {} threads", kMaxThreads)};
+    }
+    auto state = std::make_unique<State>();
+    state->spin = threads > usable_cores() ? kSpinOversubscribed : kSpin;
+    state->workers.reserve(threads - 1);
+    const BlockedSignals blocked;
+    try {
+        for (std::size_t worker = 1; worker < threads; ++worker) {
+            state->workers.emplace_back([&pool = *state, worker] { pool.serve(worker); });
+            pthread_setname_np(state->workers.back().native_handle(), "puna-worker");
+        }
+    } catch (const std::exception& failure) {  // std::system_error, std::bad_alloc
+        const std::size_t started = state->workers.size() + 1;
+        state->stop();
+        return Error{ErrorCode::out_of_memory,
+                     fmt::format("the system gives {} of {} threads: {}", started, threads, failure.what()),
+                     "use fewer threads, or raise the limit of processes (ulimit -u)"};
+    }
+    return std::unique_ptr<ThreadPool>(new ThreadPool(std::move(state)));
+}
+
+std::size_t ThreadPool::size() const {
+    return state_->workers.size() + 1;
+}
+
+void ThreadPool::run(std::size_t count, FunctionRef<void(std::size_t index, std::size_t worker)> task) {
+    State& state = *state_;
+    if (count <= 1 || state.workers.empty()) {
+        for (std::size_t index = 0; index < count; ++index)
+            task(index, 0);
+        return;
+    }
+    assert(count <= static_cast<std::size_t>(INT64_MAX));
+    state.task = &task;
+    state.count = count;
+    state.done.store(0, std::memory_order_relaxed);
+    state.remaining.store(static_cast<std::int64_t>(count), std::memory_order_release);
+    state.epoch.fetch_add(1, std::memory_order_seq_cst);
+    state.epoch.notify_all();
+    const std::size_t ran = state.work(0);
+    state.join_workers(count - ran);
+}
+
+}  // namespace puna::base

@@ -1,0 +1,69 @@
+#include "cli/bench_cost.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string_view>
+
+#include "quant/tensor_type.h"
+
+namespace puna::cli {
+namespace {
+
+/// The token embedding in the dialects of model files.
+constexpr std::array<std::string_view, 3> embedding_names = {"token_embd.weight", "model.embed_tokens.weight",
+                                                             "tok_embeddings.weight"};
+constexpr std::array<std::string_view, 2> head_names = {"output.weight", "lm_head.weight"};
+
+template <std::size_t n>
+bool is_one_of(const std::array<std::string_view, n>& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+ModelCost count_model(const models::Model& model) {
+    const std::vector<formats::FoundTensor>& tensors = model.file().tensors;
+    const bool has_head = std::any_of(tensors.begin(), tensors.end(),
+                                      [](const auto& tensor) { return is_one_of(head_names, tensor.name); });
+    ModelCost cost;
+    std::map<quant::TensorType, std::uint64_t> bytes_of_type;
+    for (const formats::FoundTensor& tensor : tensors) {
+        bytes_of_type[tensor.type] += tensor.bytes();
+        const bool matrix = tensor.shape.size() >= 2;
+        const bool embedding = is_one_of(embedding_names, tensor.name);
+        if (embedding) cost.embedding_row_bytes = tensor.bytes() / std::max<std::uint64_t>(1, tensor.shape.front());
+        if (embedding && has_head) continue;
+        cost.read_bytes += tensor.bytes();
+        if (!matrix) continue;
+        const bool head = embedding || is_one_of(head_names, tensor.name);
+        (head ? cost.head_multiplies : cost.layer_multiplies) += tensor.elements();
+        if (quant::type_info(tensor.type).law_width > 0) cost.integer_multiplies += tensor.elements();
+    }
+    const auto main = std::max_element(bytes_of_type.begin(), bytes_of_type.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    if (main != bytes_of_type.end()) cost.main_type = quant::type_info(main->first).name;
+    return cost;
+}
+
+StepCost step_cost(const ModelCost& model, const models::Dimensions& dimensions, kernels::KvType kv_type,
+                   const Step& step) {
+    const auto rows = static_cast<double>(step.rows);
+    const auto first = static_cast<double>(step.position);
+    const double kv_element_bytes = kv_type == kernels::KvType::f32 ? 4 : 2;
+    const double layers = static_cast<double>(dimensions.layers);
+    const double kv_position_bytes =
+        2 * layers * static_cast<double>(dimensions.kv_heads * dimensions.head_dim) * kv_element_bytes;
+    // Row i attends to first + i + 1 positions.
+    const double attended = rows * first + rows * (rows + 1) / 2;
+    const double attention = 2 * layers * static_cast<double>(dimensions.heads * dimensions.head_dim) * attended;
+
+    StepCost cost;
+    cost.bytes = static_cast<double>(model.read_bytes) + rows * static_cast<double>(model.embedding_row_bytes) +
+                 (first + rows) * kv_position_bytes;
+    cost.multiplies = rows * static_cast<double>(model.layer_multiplies) +
+                      static_cast<double>(step.logit_rows) * static_cast<double>(model.head_multiplies) + attention;
+    return cost;
+}
+
+}  // namespace puna::cli

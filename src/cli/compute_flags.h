@@ -1,0 +1,47 @@
+// The flags that say how to compute; the same for every subcommand that runs a model.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/flags.h"
+#include "kernels/kernel_table.h"
+#include "puna/engine.h"
+
+namespace puna::cli {
+
+/// `-m`, and what stands in its place being missing. Errors: invalid_argument.
+Result<std::string> required_model(const std::optional<std::string>& path);
+void declare_model(Flags& flags, std::optional<std::string>& path);
+
+struct ComputeFlags {
+    std::optional<std::uint32_t> threads;
+    std::uint32_t batch_size = 512;
+    std::string activations = "auto";
+    std::optional<std::string> kv_type;
+    std::string isa = "auto";
+
+    /// What the names stand for on this machine.
+    struct Choice {
+        const kernels::KernelTable* kernels;
+        kernels::Activations activations;
+        kernels::KvType kv_type;
+        std::uint32_t threads;
+    };
+
+    void declare(Flags& flags);
+    /// With a list for -t, whose values go to `thread_list`.
+    void declare(Flags& flags, std::vector<std::uint32_t>& thread_list);
+    std::string kv_type_or_default() const { return kv_type.value_or("f16"); }
+    /// Before any file is opened, so that a wrong flag is told at once. Errors: invalid_argument, unsupported_isa,
+    /// unsupported_activations.
+    Result<Choice> choose() const;
+    EngineOptions engine_options() const;
+
+  private:
+    void declare_others(Flags& flags);
+};
+
+}  // namespace puna::cli

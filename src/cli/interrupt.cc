@@ -1,0 +1,90 @@
+#include "cli/interrupt.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <utility>
+
+namespace puna::cli {
+namespace {
+
+// What the handler touches: lock-free, and alive as long as the process.
+std::atomic<bool> signalled{false};
+std::atomic<int> wake_descriptor{-1};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+constexpr char interrupt_byte = 'i';
+constexpr char quit_byte = 'q';
+
+void send(int descriptor, char byte) {
+    while (::write(descriptor, &byte, 1) < 0 && errno == EINTR) {
+    }
+}
+
+void on_signal(int) {
+    const int saved_errno = errno;
+    signalled.store(true);
+    send(wake_descriptor.load(), interrupt_byte);
+    errno = saved_errno;
+}
+
+}  // namespace
+
+InterruptWatch::InterruptWatch() {
+    signalled.store(false);
+    int ends[2] = {-1, -1};
+    if (::pipe2(ends, O_CLOEXEC) != 0) return;  // out of descriptors: Ctrl-C then ends the process at once
+    read_end_ = ends[0];
+    write_end_ = ends[1];
+    wake_descriptor.store(write_end_);
+    thread_ = std::thread([this] { watch(); });
+
+    struct sigaction action = {};
+    action.sa_handler = on_signal;
+    // RESETHAND: the second signal finds the default disposition.
+    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+    sigemptyset(&action.sa_mask);
+    ::sigaction(SIGINT, &action, nullptr);
+}
+
+InterruptWatch::~InterruptWatch() {
+    if (write_end_ < 0) return;
+    ::signal(SIGINT, SIG_DFL);
+    send(write_end_, quit_byte);
+    thread_.join();
+    wake_descriptor.store(-1);
+    ::close(read_end_);
+    ::close(write_end_);
+}
+
+bool InterruptWatch::interrupted() const {
+    return signalled.load();
+}
+
+void InterruptWatch::set_action(std::function<void()> action) {
+    const std::lock_guard lock(mutex_);
+    action_ = std::move(action);
+    if (action_ && signalled.load() && !acted_) {
+        acted_ = true;
+        action_();
+    }
+}
+
+void InterruptWatch::watch() {
+    while (true) {
+        char byte = 0;
+        const ssize_t got = ::read(read_end_, &byte, 1);
+        if (got < 0 && errno == EINTR) continue;
+        if (got != 1 || byte == quit_byte) return;
+        const std::lock_guard lock(mutex_);
+        if (action_ && !acted_) {
+            acted_ = true;
+            action_();
+        }
+    }
+}
+
+}  // namespace puna::cli

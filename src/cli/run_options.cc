@@ -1,0 +1,131 @@
+#include "cli/run_options.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "base/try.h"
+
+namespace puna::cli {
+namespace {
+
+Error usage_error(std::string message, std::string hint) {
+    return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
+void declare_sampling(Flags& flags, RunOptions& options) {
+    SamplingOptions& sampling = options.sampling;
+    flags.section("Choosing tokens");
+    flags.real("--temp", "X", {}, sampling.temperature,
+               "Temperature; 0 always takes the most probable token (default 0.8).");
+    flags.integer("--top-k", "K", {}, sampling.top_k, "Keep the K most probable tokens; 0 keeps all (default 40).");
+    flags.real("--top-p", "P", {0, 1, true}, sampling.top_p,
+               "Keep the fewest tokens that reach this probability (default 0.95).");
+    flags.real("--min-p", "P", {0, 1}, sampling.min_p,
+               "Drop tokens less probable than P times the best (default 0: off).");
+    flags.real("--repeat-penalty", "X", {.min = 0, .min_excluded = true}, sampling.repeat_penalty,
+               "Make tokens that came before less likely; 1 is off (default 1).");
+    flags.integer("--repeat-last-n", "N", {}, sampling.repeat_last_n,
+                  "How many tokens the repeat penalty looks back on (default 64).");
+    flags.text("--token-bias", "ID=B,...", options.token_bias, "Add B to the logit of token ID; B may be negative.");
+    flags.flag("--ignore-eos", sampling.ignore_end, "Never choose an end token.");
+    flags.integer("--seed", "N", {}, sampling.seed, "Same seed, same text (default: drawn at random, and reported).");
+}
+
+}  // namespace
+
+void RunOptions::declare(Flags& flags) {
+    flags.section("Model and prompt");
+    declare_model(flags, model);
+    source.declare(flags);
+    flags.flag("--parse-special", parse_special, "Read <|...|> and the like in the prompt as control tokens.");
+    flags.flag("--no-bos", no_bos, "Do not put the begin token first.");
+    flags.flag("--dump-prompt-tokens", dump_prompt_tokens, "Print the prompt's token ids and pieces on stderr.");
+
+    flags.section("How much");
+    flags.integer("-n,--num-predict", "N", {0, std::numeric_limits<std::int32_t>::max()}, max_tokens,
+                  "At most N tokens (default: until an end token, or the context is full).");
+    flags.integer("--num-ctx-tokens", "N", {1, std::numeric_limits<std::int32_t>::max()}, context_tokens,
+                  "Size of the context (default: the model's, less if memory is short).");
+    flags.texts("--stop", "TEXT", stop, "End before this text; may be given several times.");
+
+    declare_sampling(flags, *this);
+
+    flags.section("Output");
+    flags.flag("--echo", echo, "Print the prompt first.");
+    flags.flag("--special", special, "Print control tokens too.");
+    flags.flag("--json", json, "Print one JSON object in place of the text.");
+    flags.integer("--logprobs", "N", {0, std::numeric_limits<std::int32_t>::max()}, logprobs,
+                  "With --json: each token's log-probability, and the N best beside it.");
+
+    compute.declare(flags);
+    flags.flag("--float16", float16, "The same as --kv-type f16.");
+
+    flags.section("Conversations (not in this version)");
+    flags.text("--save-session", "FILE", save_session, "Write the session to a file.");
+    flags.text("--load-session", "FILE", load_session, "Start from a session on file.");
+    flags.text("--persist-session", "FILE", persist_session, "Both, in one file.");
+    flags.flag("-R,--repl", repl, "Talk in turns.");
+
+    flags.example("puna run -m model.gguf -p \"The capital of France is\" -n 8 --temp 0", "the most probable words");
+    flags.example("puna run -m model.gguf -f template.txt -p \"Ana and the llama\" --seed 7",
+                  "a template file that holds {{PROMPT}}");
+    flags.example("git log -1 | puna -m model.gguf --stop $'\\n' --json", "text through a pipe, the answer as JSON");
+}
+
+Result<void> RunOptions::check() {
+    if (repl || save_session || load_session || persist_session) {
+        return Error{ErrorCode::not_yet, "sessions and --repl are planned, and not in this version of puna",
+                     "run without --repl, --save-session, --load-session and --persist-session"};
+    }
+    if (float16) {
+        if (compute.kv_type.value_or("f16") != "f16") {
+            return usage_error(fmt::format("--float16 means --kv-type f16, but --kv-type is '{}'", *compute.kv_type),
+                               "give one of them");
+        }
+        compute.kv_type = "f16";
+    }
+    if (logprobs && !json) return usage_error("--logprobs is part of the JSON output", "add --json");
+    for (const std::string& text : stop) {
+        if (text.empty()) return usage_error("--stop takes a text, not an empty one", "leave it away");
+    }
+    if (token_bias) {
+        PUNA_TRY(sampling.logit_bias, parse_token_bias(*token_bias));
+    }
+    return {};
+}
+
+Request RunOptions::request(std::string prompt) const {
+    Request request;
+    request.prompt = std::move(prompt);
+    request.encode = {.add_bos = !no_bos, .parse_special = parse_special};
+    request.decode = {.special = special};
+    request.max_tokens = max_tokens;
+    request.sampling = sampling;
+    request.stop = stop;
+    request.logprobs = logprobs;
+    return request;
+}
+
+Result<std::map<TokenId, float>> parse_token_bias(std::string_view text) {
+    constexpr std::uint64_t largest_id = std::numeric_limits<TokenId>::max();
+    constexpr double largest_bias = std::numeric_limits<float>::max();
+    std::map<TokenId, float> biases;
+    for (const std::string_view piece : split_list(text)) {
+        const std::size_t equals = piece.find('=');
+        if (equals == std::string_view::npos) {
+            return usage_error(fmt::format("--token-bias takes ID=B,ID=B, not '{}'", piece),
+                               "for example --token-bias 2=-5,40=1.5");
+        }
+        PUNA_TRY(const std::uint64_t id,
+                 parse_integer("the token id of --token-bias", piece.substr(0, equals), {0, largest_id}));
+        PUNA_TRY(const double bias, parse_real("the bias of --token-bias", piece.substr(equals + 1),
+                                               {.min = -largest_bias, .max = largest_bias}));
+        if (!biases.emplace(static_cast<TokenId>(id), static_cast<float>(bias)).second) {
+            return usage_error(fmt::format("--token-bias names token {} twice", id), "give each token once");
+        }
+    }
+    return biases;
+}
+
+}  // namespace puna::cli

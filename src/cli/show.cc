@@ -1,0 +1,155 @@
+// puna show: what a model file holds, and the memory it will take.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/try.h"
+#include "cli/commands.h"
+#include "cli/compute_flags.h"
+#include "cli/exit_code.h"
+#include "cli/units.h"
+#include "formats/printable.h"
+#include "kernels/kernel_table.h"
+#include "puna/model.h"
+
+namespace puna::cli {
+namespace {
+
+struct Memory {
+    std::uint64_t context_tokens;
+    std::uint64_t kv;
+    std::uint64_t workspace;
+};
+
+class ShowCommand : public Command {
+  public:
+    void declare(Flags& flags) override;
+    Result<int> execute(Output& output) override;
+
+  private:
+    std::string table(const ModelInfo& info, const Memory& memory) const;
+    Json json(const ModelInfo& info, const Memory& memory) const;
+
+    std::optional<std::string> positional_;
+    std::optional<std::string> model_;
+    std::optional<std::uint32_t> context_tokens_;
+    std::uint32_t batch_size_ = 512;
+    std::string kv_type_ = "f16";
+    bool json_ = false;
+};
+
+void ShowCommand::declare(Flags& flags) {
+    flags.positional("FILE", positional_, "The model file.");
+    flags.section("Model");
+    declare_model(flags, model_);
+    flags.section("Memory");
+    flags.integer("--num-ctx-tokens", "N", {1, std::numeric_limits<std::int32_t>::max()}, context_tokens_,
+                  "The context that memory is counted for (default: the model's).");
+    flags.text("--kv-type", "TYPE", kv_type_, "How keys and values are stored: f16, f32 (default f16).");
+    flags.integer("--batch-size", "N", {1, 65536}, batch_size_, "Tokens of one step (default 512).");
+    flags.section("Output");
+    flags.flag("--json", json_, "Print one JSON object.");
+    flags.example("puna show model.gguf", "the file in a table");
+    flags.example("puna show model.gguf --num-ctx-tokens 4096 --json", "with the memory for 4,096 tokens");
+}
+
+/// Types with their shares, the largest first.
+std::string type_lines(const ModelInfo& info) {
+    std::vector<std::pair<std::string, ModelInfo::TypeShare>> types(info.types.begin(), info.types.end());
+    std::stable_sort(types.begin(), types.end(),
+                     [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
+    std::uint64_t total = 0;
+    for (const auto& [name, share] : types)
+        total += share.bytes;
+    std::string lines = "tensors\n";
+    for (const auto& [name, share] : types) {
+        const double percent = total > 0 ? 100.0 * static_cast<double>(share.bytes) / static_cast<double>(total) : 0.0;
+        lines +=
+            fmt::format("  {:<10}{:>7}  {:>10}  {:>5.1f} %\n", name, share.tensors, bytes_words(share.bytes), percent);
+    }
+    return lines;
+}
+
+std::string ShowCommand::table(const ModelInfo& info, const Memory& memory) const {
+    std::string text;
+    const auto row = [&](std::string_view name, const std::string& value) {
+        text += fmt::format("{:<16}{}\n", name, value);
+    };
+    row("file", formats::printable_path(info.path));
+    if (!info.name.empty()) row("name", formats::printable(info.name));
+    row("architecture", formats::printable(info.architecture));
+    row("runs here", info.runnable ? "yes" : fmt::format("no: {}", formats::printable(info.why_not.message, 4096)));
+    row("parameters", fmt::format("{} ({})", info.parameters, count_words(info.parameters)));
+    row("context", fmt::format("{} tokens", info.context_tokens));
+    row("vocabulary", fmt::format("{} tokens", info.vocabulary_tokens));
+    if (info.block_count > 0) {
+        row("layers", fmt::format("{} of width {}, {} heads, {} KV heads", info.block_count, info.embedding_length,
+                                  info.head_count, info.head_count_kv));
+    }
+    text += type_lines(info);
+    text += "memory\n";
+    text += fmt::format("  {:<16}{:>10}  mapped\n", "file", bytes_words(info.file_bytes));
+    if (info.runnable) {
+        text += fmt::format("  {:<16}{:>10}  {} tokens, {}\n", "KV cache", bytes_words(memory.kv),
+                            memory.context_tokens, kv_type_);
+        text += fmt::format("  {:<16}{:>10}  batches of {}\n", "workspace", bytes_words(memory.workspace), batch_size_);
+    }
+    text += "chat template\n";
+    if (info.chat_template.empty()) return text + "  none\n";
+    constexpr std::size_t longest_line = 1 << 20;  // templates are often one line of a few thousand bytes
+    std::string_view rest = info.chat_template;
+    while (true) {
+        const std::size_t end = std::min(rest.find('\n'), rest.size());
+        text += fmt::format("  {}\n", formats::printable(rest.substr(0, end), longest_line));
+        if (end == rest.size()) return text;
+        rest.remove_prefix(end + 1);
+    }
+}
+
+Json ShowCommand::json(const ModelInfo& info, const Memory& memory) const {
+    Json types = Json::object();
+    for (const auto& [name, share] : info.types)
+        types[name] = {{"tensors", share.tensors}, {"bytes", share.bytes}};
+    // What a model that cannot run would take is not known.
+    const auto if_runnable = [&](std::uint64_t bytes) { return info.runnable ? Json(bytes) : Json(); };
+    Json json = {
+        {"name", info.name},
+        {"architecture", info.architecture},
+        {"runnable", info.runnable},
+        {"parameters", info.parameters},
+        {"context", info.context_tokens},
+        {"vocabulary", info.vocabulary_tokens},
+        {"types", types},
+        {"memory",
+         {{"file", info.file_bytes}, {"kv", if_runnable(memory.kv)}, {"workspace", if_runnable(memory.workspace)}}},
+        {"chat_template", info.chat_template.empty() ? Json() : Json(info.chat_template)}};
+    if (!info.runnable) {
+        json["why_not"] = {{"code", error_code_name(info.why_not.code)}, {"message", info.why_not.message}};
+    }
+    return json;
+}
+
+Result<int> ShowCommand::execute(Output& output) {
+    if (positional_ && model_) {
+        return Error{ErrorCode::invalid_argument, "two models are given", "give the file once"};
+    }
+    PUNA_CHECK(kernels::select_kv_type(kv_type_));
+    PUNA_TRY(const std::string path, required_model(positional_ ? positional_ : model_));
+    PUNA_TRY(const Model model, Model::load(path));
+    const ModelInfo& info = model.info();
+    Memory memory = {};
+    memory.context_tokens = context_tokens_.value_or(info.context_tokens);
+    memory.kv = model.kv_bytes(memory.context_tokens, kv_type_);
+    memory.workspace = model.workspace_bytes(batch_size_);
+    PUNA_CHECK(json_ ? output.write_line(json_line(json(info, memory))) : output.write(table(info, memory)));
+    return exit_ok;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_show_command() {
+    return std::make_unique<ShowCommand>();
+}
+
+}  // namespace puna::cli

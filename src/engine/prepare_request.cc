@@ -1,0 +1,89 @@
+#include "engine/prepare_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/rng.h"
+#include "base/try.h"
+#include "sampling/sampler.h"
+#include "text/unicode/utf8.h"
+
+namespace puna::engine {
+namespace {
+
+Error invalid(std::string message, std::string hint) {
+    return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
+Result<void> check_parameters(const Request& request, const RequestLimits& limits) {
+    PUNA_CHECK(sampling::check_options(request.sampling, limits.vocabulary));
+    for (const std::string& stop : request.stop) {
+        if (stop.empty()) return invalid("a stop string is empty", "leave it out, or give it at least one character");
+        if (text::to_valid_utf8(stop) != stop)
+            return invalid("a stop string is not UTF-8", "write it in UTF-8, as the text that comes is");
+    }
+    if (request.logprobs && *request.logprobs > limits.vocabulary) {
+        return invalid(fmt::format("logprobs is {}, and must be from 0 to {}", *request.logprobs, limits.vocabulary),
+                       "the vocabulary has no more tokens");
+    }
+    return {};
+}
+
+Result<std::vector<TokenId>> prompt_ids(const Request& request, const text::Tokenizer& tokenizer,
+                                        const RequestLimits& limits) {
+    std::vector<TokenId> ids;
+    if (const auto* text = std::get_if<std::string>(&request.prompt)) {
+        ids = tokenizer.encode(*text, {request.encode.add_bos, request.encode.parse_special});
+    } else {
+        ids = std::get<std::vector<TokenId>>(request.prompt);
+    }
+    if (ids.empty()) {
+        return invalid("the prompt has no tokens, and a model needs at least one to go on from",
+                       "give it some text, or let the begin token stand before it");
+    }
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (ids[i] >= 0 && ids[i] < limits.vocabulary) continue;
+        return invalid(fmt::format("token {} of the prompt has the id {}, and ids run from 0 to {}", i, ids[i],
+                                   limits.vocabulary - 1),
+                       "encode the prompt with the tokenizer of this model");
+    }
+    return ids;
+}
+
+}  // namespace
+
+std::uint32_t truncate_start(std::vector<TokenId>& prompt, std::int64_t context,
+                             std::optional<std::uint32_t> max_tokens, TokenId begin_token) {
+    const auto length = static_cast<std::int64_t>(prompt.size());
+    if (length <= context) return 0;
+    const std::int64_t room = std::min<std::int64_t>(max_tokens ? *max_tokens : context / 4, context / 2);
+    // A context of one position has no room beside a begin token.
+    const std::int64_t kept_first = prompt.front() == begin_token && context > 1 ? 1 : 0;
+    const std::int64_t dropped = length - std::max<std::int64_t>(context - room, 1);
+    prompt.erase(prompt.begin() + kept_first, prompt.begin() + kept_first + dropped);
+    return static_cast<std::uint32_t>(dropped);
+}
+
+Result<std::unique_ptr<RequestState>> prepare_request(Request request, const text::Tokenizer& tokenizer,
+                                                      const RequestLimits& limits,
+                                                      std::shared_ptr<EventChannel> channel) {
+    RequestState::Setup setup;
+    setup.submitted = Clock::now();
+    PUNA_CHECK(check_parameters(request, limits));
+    PUNA_TRY(setup.prompt, prompt_ids(request, tokenizer, limits));
+    const auto length = static_cast<std::int64_t>(setup.prompt.size());
+    if (length > limits.context && request.overflow == OverflowPolicy::error) {
+        return Error{ErrorCode::context_overflow,
+                     fmt::format("the prompt has {} tokens, and the context holds {}", length, limits.context),
+                     "shorten the prompt, enlarge the context, or let the oldest tokens be dropped"};
+    }
+    setup.dropped_tokens = truncate_start(setup.prompt, limits.context, request.max_tokens, tokenizer.vocabulary().bos);
+    setup.seed = request.sampling.seed.value_or(base::random_seed());
+    setup.context = limits.context;
+    setup.sampled_ids = static_cast<std::size_t>(limits.vocabulary);
+    return std::make_unique<RequestState>(std::move(request), std::move(setup), tokenizer, std::move(channel));
+}
+
+}  // namespace puna::engine

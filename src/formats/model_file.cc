@@ -1,0 +1,206 @@
+#include "formats/model_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <new>
+#include <numeric>
+#include <type_traits>
+#include <utility>
+
+#include "base/try.h"
+#include "formats/gguf/gguf_vocabulary.h"
+#include "formats/gguf/shards.h"
+#include "formats/printable.h"
+#include "formats/recognize.h"
+
+namespace puna::formats {
+namespace {
+
+std::string_view kind_of(const MetadataValue& value) {
+    switch (value.index()) {
+        case 0: return "an unsigned integer";
+        case 1: return "a signed integer";
+        case 2: return "a floating-point number";
+        case 3: return "a bool";
+        case 4: return "a string";
+        default: return "an array";
+    }
+}
+
+Error wrong_kind(const Metadata& metadata, std::string_view key, std::string_view needed) {
+    return {ErrorCode::file_malformed,
+            fmt::format("{} is {}; it should be {}", metadata.describe(key), kind_of(*metadata.find(key)), needed),
+            "the file is damaged, or was written by a faulty tool; convert it anew"};
+}
+
+/// A getter for exactly the alternative T.
+template <typename T>
+Result<std::optional<T>> get_exactly(const Metadata& metadata, std::string_view key, std::string_view needed) {
+    const MetadataValue* value = metadata.find(key);
+    if (value == nullptr) return std::optional<T>();
+    const T* exact = std::get_if<T>(value);
+    if (exact == nullptr) return wrong_kind(metadata, key, needed);
+    return std::optional<T>(*exact);
+}
+
+std::optional<double> as_number(const MetadataValue& value) {
+    if (const auto* number = std::get_if<std::uint64_t>(&value)) return static_cast<double>(*number);
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return static_cast<double>(*number);
+    if (const auto* number = std::get_if<double>(&value)) return *number;
+    return std::nullopt;
+}
+
+/// Nullopt for arrays of bools or strings.
+std::optional<std::vector<double>> as_numbers(const MetadataArray& array) {
+    return std::visit(
+        [](const auto& values) -> std::optional<std::vector<double>> {
+            using Element = typename std::decay_t<decltype(values)>::value_type;
+            if constexpr (std::is_arithmetic_v<Element> && !std::is_same_v<Element, bool>) {
+                return std::vector<double>(values.begin(), values.end());
+            } else {
+                return std::nullopt;
+            }
+        },
+        array);
+}
+
+Result<std::shared_ptr<const ModelFile>> read_gguf_model(const std::string& path,
+                                                         std::shared_ptr<const base::FileMapping> mapping) {
+    PUNA_TRY(auto shards, gguf::read_all_shards(std::move(mapping)));
+    auto model = std::make_shared<ModelFile>();
+    model->path = path;
+    model->dialect = Dialect::gguf;
+    model->format = fmt::format("GGUF v{}", shards.front().version);
+    model->metadata = std::move(shards.front().metadata);
+    for (gguf::File& shard : shards) {
+        std::move(shard.tensors.begin(), shard.tensors.end(), std::back_inserter(model->tensors));
+        model->file_bytes += shard.mapping->bytes().size();
+        model->mappings.push_back(std::move(shard.mapping));
+    }
+    if (const FoundTensor* duplicate = nullptr; !model->index_tensors(&duplicate)) {
+        return Error{ErrorCode::file_malformed,
+                     fmt::format("{}: {}: the name occurs in another shard too",
+                                 printable_path(duplicate->parts.front().mapping->path()), duplicate->describe()),
+                     "put the shards of one model, and no others, into the folder"};
+    }
+    const std::string& metadata_path = model->mappings.front()->path();
+    auto architecture = model->metadata.string("general.architecture");
+    if (!architecture.ok()) {
+        Error error = std::move(architecture).error();
+        error.message = fmt::format("{}: {}", printable_path(metadata_path), error.message);
+        return error;
+    }
+    model->architecture = std::move(architecture).value().value_or("");
+    PUNA_TRY(model->vocabulary, gguf::take_vocabulary(model->metadata, metadata_path));
+    PUNA_CHECK(model->check_mappings());
+    return std::shared_ptr<const ModelFile>(std::move(model));
+}
+
+}  // namespace
+
+const MetadataValue* Metadata::find(std::string_view key) const {
+    const auto found = values.find(key);
+    return found == values.end() ? nullptr : &found->second;
+}
+
+Result<std::optional<std::uint64_t>> Metadata::unsigned_integer(std::string_view key) const {
+    const MetadataValue* value = find(key);
+    if (value == nullptr) return std::optional<std::uint64_t>();
+    if (const auto* number = std::get_if<std::uint64_t>(value)) return std::optional(*number);
+    const auto* number = std::get_if<std::int64_t>(value);
+    if (number == nullptr) return wrong_kind(*this, key, "an unsigned integer");
+    if (*number < 0) {
+        return Error{ErrorCode::file_malformed,
+                     fmt::format("{} is {}; it should not be negative", describe(key), *number),
+                     "the file is damaged, or was written by a faulty tool; convert it anew"};
+    }
+    return std::optional(static_cast<std::uint64_t>(*number));
+}
+
+Result<std::optional<double>> Metadata::number(std::string_view key) const {
+    const MetadataValue* value = find(key);
+    if (value == nullptr) return std::optional<double>();
+    const auto number = as_number(*value);
+    if (!number) return wrong_kind(*this, key, "a number");
+    return number;
+}
+
+Result<std::optional<bool>> Metadata::boolean(std::string_view key) const {
+    return get_exactly<bool>(*this, key, "a bool");
+}
+
+Result<std::optional<std::string>> Metadata::string(std::string_view key) const {
+    return get_exactly<std::string>(*this, key, "a string");
+}
+
+Result<std::optional<std::vector<double>>> Metadata::numbers(std::string_view key) const {
+    const MetadataValue* value = find(key);
+    if (value == nullptr) return std::optional<std::vector<double>>();
+    if (const auto number = as_number(*value)) return std::optional(std::vector<double>{*number});
+    const auto* array = std::get_if<MetadataArray>(value);
+    auto numbers = array != nullptr ? as_numbers(*array) : std::nullopt;
+    if (!numbers) return wrong_kind(*this, key, "a number or an array of numbers");
+    return numbers;
+}
+
+std::string Metadata::describe(std::string_view key) const {
+    const auto offset = offsets.find(key);
+    if (offset == offsets.end()) return fmt::format("key '{}'", printable(key));
+    return fmt::format("key '{}' (at byte {})", printable(key), offset->second);
+}
+
+std::uint64_t FoundTensor::elements() const {
+    return std::accumulate(shape.begin(), shape.end(), std::uint64_t{1}, std::multiplies<>());
+}
+
+std::uint64_t FoundTensor::bytes() const {
+    std::uint64_t sum = 0;
+    for (const TensorPart& part : parts)
+        sum += part.data.size();
+    return sum;
+}
+
+std::string FoundTensor::describe() const {
+    return fmt::format("tensor '{}' (at byte {})", printable(name), record_offset);
+}
+
+const FoundTensor* ModelFile::find_tensor(std::string_view name) const {
+    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                        [&](std::uint32_t i, std::string_view n) { return tensors[i].name < n; });
+    return found != by_name_.end() && tensors[*found].name == name ? &tensors[*found] : nullptr;
+}
+
+bool ModelFile::index_tensors(const FoundTensor** duplicate) {
+    by_name_.resize(tensors.size());
+    std::iota(by_name_.begin(), by_name_.end(), 0U);
+    std::stable_sort(by_name_.begin(), by_name_.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return tensors[a].name < tensors[b].name; });
+    const auto same = std::adjacent_find(by_name_.begin(), by_name_.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return tensors[a].name == tensors[b].name;
+    });
+    if (same == by_name_.end()) return true;
+    if (duplicate != nullptr) *duplicate = &tensors[*(same + 1)];
+    return false;
+}
+
+Result<void> ModelFile::check_mappings() const {
+    for (const auto& mapping : mappings)
+        PUNA_CHECK(mapping->check());
+    return {};
+}
+
+Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path) {
+    try {
+        PUNA_TRY(auto mapping, base::FileMapping::open(path));
+        PUNA_TRY(const Format format, recognize_format(mapping->bytes(), path));
+        switch (format) {
+            case Format::gguf: return read_gguf_model(path, std::move(mapping));
+        }
+    } catch (const std::bad_alloc&) {
+    }
+    return Error{ErrorCode::out_of_memory, fmt::format("{}: not enough memory for its metadata", printable_path(path)),
+                 "close other programs, or use a machine with more memory"};
+}
+
+}  // namespace puna::formats

@@ -1,0 +1,96 @@
+// What every reader in `formats/` yields: metadata, a vocabulary, and tensors as they lie in the mapped files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/file_mapping.h"
+#include "puna/error.h"
+#include "quant/tensor_type.h"
+#include "text/vocabulary.h"
+
+namespace puna::formats {
+
+/// Whose names the tensors and metadata carry; a model family's file maps each dialect that it knows.
+enum class Dialect { gguf, hf, meta, ggml };
+
+using MetadataArray = std::variant<std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>,
+                                   std::vector<bool>, std::vector<std::string>>;
+/// Integers are widened to 64 bits, F32 to double (exactly).
+using MetadataValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string, MetadataArray>;
+
+/// Key-value pairs of a file. Typed getters: nullopt when the key is absent, an error when it holds another kind of
+/// value or one out of range. Either kind of integer is accepted where it fits.
+class Metadata {
+  public:
+    std::map<std::string, MetadataValue, std::less<>> values;
+    std::map<std::string, std::uint64_t, std::less<>>
+        offsets;  // bytes from the file's start to the value; for messages
+
+    const MetadataValue* find(std::string_view key) const;
+    Result<std::optional<std::uint64_t>> unsigned_integer(std::string_view key) const;
+    Result<std::optional<double>> number(std::string_view key) const;
+    Result<std::optional<bool>> boolean(std::string_view key) const;
+    Result<std::optional<std::string>> string(std::string_view key) const;
+    /// A scalar or an array of numbers, as doubles.
+    Result<std::optional<std::vector<double>>> numbers(std::string_view key) const;
+    /// For messages: "key 'llama.block_count' (at byte 312)"; without the place if it is not known.
+    std::string describe(std::string_view key) const;
+};
+
+/// A contiguous piece of a tensor in a mapped file.
+struct TensorPart {
+    std::span<const std::byte> data;
+    std::shared_ptr<const base::FileMapping> mapping;  // keeps `data` alive
+};
+
+/// A tensor under the name found. Most have one part; a tensor that its format splits over files has several, in order.
+struct FoundTensor {
+    std::string name;
+    quant::TensorType type;
+    std::vector<std::uint64_t> shape;  // outermost dimension first: a matrix is {rows, columns}
+    std::vector<TensorPart> parts;
+    std::uint64_t record_offset = 0;  // bytes from the file's start to its entry in the tensor table; for messages
+
+    std::uint64_t elements() const;
+    std::uint64_t bytes() const;
+    /// For messages: "tensor 'output.weight' (at byte 4711)".
+    std::string describe() const;
+};
+
+/// The arrays of the file's metadata that fill `vocabulary` are moved there and no longer among `metadata.values`.
+struct ModelFile {
+    std::string path;  // as given
+    Dialect dialect = Dialect::gguf;
+    std::string format;        // "GGUF v3", for people
+    std::string architecture;  // "llama", ...
+    Metadata metadata;
+    text::Vocabulary vocabulary;
+    std::vector<FoundTensor> tensors;  // in file order
+    std::vector<std::shared_ptr<const base::FileMapping>> mappings;
+    std::uint64_t file_bytes = 0;  // of all files together
+
+    /// Null if absent. O(log n); needs `index_tensors` to have run over the tensors there are.
+    const FoundTensor* find_tensor(std::string_view name) const;
+    /// For whoever fills `tensors`. False if two of them share a name (`duplicate` then points to the later one).
+    bool index_tensors(const FoundTensor** duplicate = nullptr);
+    /// file_changed once a mapping has lost its file; call it after work on mapped data.
+    Result<void> check_mappings() const;
+
+  private:
+    std::vector<std::uint32_t> by_name_;  // indices into `tensors`, in ascending order of name
+};
+
+/// Recognises the format by its content and reads it. For a shard, reads all shards.
+/// Errors: file_not_found, file_unreadable, file_changed, unsupported_format, unsupported_tensor_type (a retired type),
+/// file_malformed (message: file, field, what is wrong, byte offset), out_of_memory.
+Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path);
+
+}  // namespace puna::formats

@@ -1,0 +1,84 @@
+#include "formats/recognize.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include "formats/gguf/layout.h"
+#include "formats/printable.h"
+
+namespace puna::formats {
+namespace {
+
+using namespace std::string_view_literals;
+
+/// A format that is known by its first bytes and not read.
+struct Signature {
+    std::string_view start;
+    std::string_view name;
+    std::string_view hint;
+};
+
+constexpr std::string_view convert_hint = "this version reads GGUF; convert the model to GGUF";
+
+// GGML's magics are 32-bit numbers that spell their name from the high byte down, so in a little-endian file they stand
+// reversed.
+constexpr std::array signatures = {
+    Signature{"lmgg"sv, "a GGML file (the oldest llama.cpp format)", convert_hint},
+    Signature{"fmgg"sv, "a GGMF file (a llama.cpp format before GGUF)", convert_hint},
+    Signature{"tjgg"sv, "a GGJT file (a llama.cpp format before GGUF)", convert_hint},
+    Signature{"algg"sv, "a GGLA file (a LoRA adapter), which holds no model",
+              "give the base model's file; adapters are not read by this version"},
+    Signature{"PK\x03\x04"sv, "a zip archive, as PyTorch saves its weights", convert_hint},
+    Signature{"\x80\x02"sv, "a Python pickle, as PyTorch saved its weights before 1.6", convert_hint},
+    Signature{"version https://git-lfs"sv, "a Git LFS pointer, which stands for the model and is not the model itself",
+              "fetch the content with `git lfs pull`"},
+    Signature{"<!DOCTYPE"sv, "a web page", "the download brought a page in place of the model; fetch the file itself"},
+    Signature{"<!doctype"sv, "a web page", "the download brought a page in place of the model; fetch the file itself"},
+    Signature{"<html"sv, "a web page", "the download brought a page in place of the model; fetch the file itself"},
+};
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// A safetensors file starts with the size of its JSON header in 64 bits, and the header.
+bool is_safetensors(std::span<const std::byte> bytes) {
+    std::uint64_t header_bytes = 0;
+    if (bytes.size() < sizeof header_bytes + 2) return false;
+    std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
+    return bytes[sizeof header_bytes] == std::byte{'{'} && header_bytes >= 2 &&
+           header_bytes <= bytes.size() - sizeof header_bytes;
+}
+
+Error unsupported(std::string_view path, std::string_view what, std::string_view hint) {
+    return {ErrorCode::unsupported_format, fmt::format("{}: this is {}; puna does not read it yet", path, what),
+            std::string(hint)};
+}
+
+}  // namespace
+
+Result<Format> recognize_format(std::span<const std::byte> bytes, std::string_view path) {
+    const std::string file = printable_path(path);
+    const std::string_view start = as_text(bytes.first(std::min<std::size_t>(bytes.size(), 64)));
+    if (start.starts_with(gguf::magic)) return Format::gguf;
+    if (gguf::magic.starts_with(start)) {
+        return Error{
+            ErrorCode::file_malformed,
+            fmt::format("{}: header, magic needs 4 bytes, but the file has {} (at byte 0)", file, start.size()),
+            "the file is incomplete; fetch it again"};
+    }
+    for (const Signature& signature : signatures) {
+        if (start.starts_with(signature.start)) return unsupported(file, signature.name, signature.hint);
+    }
+    if (is_safetensors(bytes)) return unsupported(file, "a safetensors file", convert_hint);
+    return Error{ErrorCode::unsupported_format,
+                 fmt::format("{}: header, magic is '{}', which no format known to puna starts with (at byte 0)", file,
+                             printable(start.substr(0, 4))),
+                 "puna reads GGUF files"};
+}
+
+}  // namespace puna::formats

@@ -1,0 +1,188 @@
+// Byte-level BPE: a pre-tokenizer cuts the text, and within each stretch bytes merge by rank. Vocabularies write bytes
+// as printable characters. Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2.
+#include <fmt/format.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "base/log.h"
+#include "base/try.h"
+#include "text/tokenizer/bpe_merge.h"
+#include "text/tokenizer/families.h"
+#include "text/tokenizer/integer_map.h"
+#include "text/tokenizer/pre_tokenizer.h"
+#include "text/unicode/utf8.h"
+
+namespace puna::text {
+namespace {
+
+/// The character that stands for each byte: itself where that prints in Latin-1, else the next of U+0100, U+0101, ...
+constexpr std::array<char32_t, 256> byte_characters = [] {
+    std::array<char32_t, 256> characters{};
+    char32_t next = 0x100;
+    for (char32_t byte = 0; byte < 256; ++byte) {
+        const bool prints = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
+        characters[byte] = prints ? byte : next++;
+    }
+    return characters;
+}();
+constexpr char32_t character_limit = 0x144;  // above them all
+
+constexpr std::array<std::int16_t, character_limit> character_bytes = [] {
+    std::array<std::int16_t, character_limit> bytes{};
+    bytes.fill(-1);
+    for (std::size_t byte = 0; byte < 256; ++byte)
+        bytes[byte_characters[byte]] = static_cast<std::int16_t>(byte);
+    return bytes;
+}();
+
+/// The bytes that a token is written for; nullopt if it holds a character that stands for none.
+std::optional<std::string> written_bytes(std::string_view token) {
+    std::string bytes;
+    while (!token.empty()) {
+        const Utf8Char c = decode_utf8(token);
+        if (c.code_point >= character_limit || character_bytes[c.code_point] < 0) return std::nullopt;
+        bytes += static_cast<char>(character_bytes[c.code_point]);
+        token.remove_prefix(c.length);
+    }
+    return bytes;
+}
+
+class ByteLevelBpe final : public Tokenizer {
+  public:
+    ByteLevelBpe(Vocabulary vocabulary, const PreTokenizer& pre_tokenizer)
+        : Tokenizer(std::move(vocabulary), UserDefined::cut_text),
+          pre_tokenizer_(pre_tokenizer),
+          merges_(vocabulary_.merges.size()) {
+        byte_ids_.fill(no_token);
+    }
+
+    Result<void> prepare() {
+        TokenIds written_ids;  // all tokens, as written
+        PUNA_CHECK(read_tokens(written_ids));
+        return read_merges(written_ids);
+    }
+
+  protected:
+    void encode_text(std::string_view text, bool /*at_start*/, std::vector<TokenId>& out) const override {
+        std::vector<std::size_t> ends;
+        pre_tokenizer_.split(text, ends);
+        std::vector<Symbol> symbols;
+        std::size_t left_out = 0;
+        std::size_t begin = 0;
+        for (const std::size_t end : ends) {
+            left_out += encode_stretch(text.substr(begin, end - begin), symbols, out);
+            begin = end;
+        }
+        if (left_out == 0) return;
+        base::log(base::LogLevel::warning,
+                  fmt::format("left out {} bytes of the text that the vocabulary has no token for", left_out));
+    }
+
+    std::string normal_token_bytes(TokenId id) const override { return bytes_[static_cast<std::size_t>(id)]; }
+
+  private:
+    Result<void> read_tokens(TokenIds& written_ids) {
+        written_ids.reserve(size());
+        bytes_.resize(size());
+        for (std::size_t i = 0; i < size(); ++i) {
+            const auto id = static_cast<TokenId>(i);
+            const std::string& token = vocabulary_.tokens[i];
+            if (kind(id) != TokenKind::normal) {  // added tokens are written as they are
+                written_ids.emplace(token, id);
+                bytes_[i] = token;
+                continue;
+            }
+            TokenId& written_id = written_ids.emplace(token, id).first->second;
+            const TokenId other = std::exchange(written_id, id);  // before an added token of the same text
+            if (other != id && kind(other) == TokenKind::normal && !token.empty()) {
+                return malformed_vocabulary(fmt::format("tokens {} and {} are both {}", other, id, quoted(token)));
+            }
+            const std::optional<std::string> bytes = written_bytes(token);
+            bytes_[i] = bytes.value_or(token);
+            if (bytes && bytes->size() == 1) byte_ids_[static_cast<unsigned char>(bytes->front())] = id;
+        }
+        if (!pre_tokenizer_.whole_tokens_first) return {};
+        whole_tokens_.reserve(size());
+        for (std::size_t i = 0; i < size(); ++i) {
+            const auto id = static_cast<TokenId>(i);
+            if (kind(id) == TokenKind::normal) whole_tokens_.emplace(bytes_[i], id);
+        }
+        return {};
+    }
+
+    Result<void> read_merges(const TokenIds& written_ids) {
+        for (std::size_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
+            const std::string_view merge = vocabulary_.merges[rank];
+            const std::size_t space = merge.find(' ', 1);
+            if (space == std::string_view::npos || space + 1 == merge.size()) {
+                return malformed_vocabulary(
+                    fmt::format("merge {} is {}, which does not name two tokens", rank, quoted(merge)));
+            }
+            const std::string_view left = merge.substr(0, space);
+            const std::string_view right = merge.substr(space + 1);
+            const std::string both = std::string(left) + std::string(right);
+            for (const std::string_view token : {left, right, std::string_view(both)}) {
+                if (written_ids.contains(token)) continue;
+                return malformed_vocabulary(fmt::format("merge {} needs {}, which is no token", rank, quoted(token)));
+            }
+            const TokenId result = find_token(written_ids, both);
+            if (is_special(result)) continue;  // text never yields a control token
+            merges_.insert(pair(find_token(written_ids, left), find_token(written_ids, right)),
+                           std::uint64_t{rank} << 32 | static_cast<std::uint32_t>(result));
+        }
+        return {};
+    }
+
+    /// Appends the ids of one stretch of the pre-tokenizer; returns how many bytes have no token.
+    std::size_t encode_stretch(std::string_view text, std::vector<Symbol>& symbols, std::vector<TokenId>& out) const {
+        if (pre_tokenizer_.whole_tokens_first) {
+            if (const TokenId id = find_token(whole_tokens_, text); id != no_token) {
+                out.push_back(id);
+                return 0;
+            }
+        }
+        symbols.clear();
+        for (std::uint32_t i = 0; i < text.size(); ++i) {
+            const TokenId id = byte_ids_[static_cast<unsigned char>(text[i])];
+            if (id != no_token) append_symbol(symbols, {.begin = i, .length = 1, .id = id});
+        }
+        const std::size_t left_out = text.size() - symbols.size();
+        merge_symbols(symbols, [this](const Symbol& left, const Symbol& right) -> Merge {
+            const std::uint64_t* found = merges_.find(pair(left.id, right.id));
+            if (found == nullptr) return {};
+            return {static_cast<std::uint32_t>(*found >> 32), static_cast<TokenId>(*found & 0xFFFFFFFFu)};
+        });
+        for (const Symbol& symbol : symbols) {
+            if (symbol.length != 0) out.push_back(symbol.id);
+        }
+        return left_out;
+    }
+
+    static std::uint64_t pair(TokenId left, TokenId right) {
+        return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
+    }
+
+    const PreTokenizer& pre_tokenizer_;
+    std::vector<std::string> bytes_;  // by id
+    std::array<TokenId, 256> byte_ids_;
+    TokenIds whole_tokens_;  // by bytes; filled if the pre-tokenizer asks for it
+    IntegerMap merges_;      // pair of ids: rank in the upper half, the merged id in the lower
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Tokenizer>> make_byte_level_bpe(Vocabulary vocabulary) {
+    const PreTokenizer* pre_tokenizer = find_pre_tokenizer(vocabulary.pre_tokenizer);
+    if (pre_tokenizer == nullptr) {
+        return Error{ErrorCode::unsupported_tokenizer,
+                     fmt::format("the pre-tokenizer {} is not known", quoted(vocabulary.pre_tokenizer)),
+                     "known are " + known_pre_tokenizers()};
+    }
+    auto tokenizer = std::make_shared<ByteLevelBpe>(std::move(vocabulary), *pre_tokenizer);
+    PUNA_CHECK(tokenizer->prepare());
+    return std::shared_ptr<const Tokenizer>(std::move(tokenizer));
+}
+
+}  // namespace puna::text

@@ -1,0 +1,156 @@
+#include "base/atomic_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <vector>
+
+#include "base/temporary_folder.h"
+
+namespace puna::base {
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
+
+AtomicFile must_create(const std::string& path) {
+    auto file = AtomicFile::create(path);
+    if (!file.ok()) ADD_FAILURE() << file.error().message;
+    return std::move(file).value();
+}
+
+TEST(AtomicFile, ReplacesTheFileOnCommitAndNotBefore) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("session", "old");
+    AtomicFile file = must_create(path);
+    ASSERT_TRUE(file.write(bytes_of("new ")).ok());
+    ASSERT_TRUE(file.write(bytes_of("")).ok());
+    ASSERT_TRUE(file.write(bytes_of("content")).ok());
+    EXPECT_EQ(content_of(path), "old");
+    ASSERT_TRUE(file.commit().ok());
+    EXPECT_EQ(content_of(path), "new content");
+    EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(AtomicFile, MakesAFileForItsOwnerAlone) {
+    const TemporaryFolder folder;
+    const mode_t mask = umask(0);
+    AtomicFile file = must_create(folder.path("session"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path("session")));
+    ASSERT_TRUE(file.commit().ok());
+    umask(mask);
+    struct stat status = {};
+    ASSERT_EQ(stat(folder.path("session").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0600u);
+    EXPECT_EQ(status.st_size, 0);
+}
+
+TEST(AtomicFile, DroppedWithoutCommitLeavesNothing) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("session", "old");
+    {
+        AtomicFile file = must_create(path);
+        ASSERT_TRUE(file.write(bytes_of("part of the new")).ok());
+        EXPECT_EQ(folder.entries(), 2u);
+        AtomicFile moved = std::move(file);
+        AtomicFile other = must_create(path);
+        other = std::move(moved);  // drops what `other` had begun
+        EXPECT_EQ(folder.entries(), 2u);
+    }
+    EXPECT_EQ(content_of(path), "old");
+    EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(AtomicFile, WritersDoNotMeet) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("session");
+    AtomicFile first = must_create(path);
+    AtomicFile second = must_create(path);
+    ASSERT_TRUE(first.write(bytes_of("first")).ok());
+    ASSERT_TRUE(second.write(bytes_of("second")).ok());
+    ASSERT_TRUE(second.commit().ok());
+    EXPECT_EQ(content_of(path), "second");
+    ASSERT_TRUE(first.commit().ok());
+    EXPECT_EQ(content_of(path), "first");
+}
+
+TEST(AtomicFile, ALinkStaysALink) {
+    const TemporaryFolder folder;
+    const std::string real = folder.write("real/session", "old");
+    std::filesystem::create_symlink("real/session", folder.path("link"));
+    std::filesystem::create_symlink("link", folder.path("link to link"));
+    std::filesystem::create_symlink("real/later", folder.path("dangling"));
+    for (const char* name : {"link to link", "dangling"}) {
+        AtomicFile file = must_create(folder.path(name));
+        ASSERT_TRUE(file.write(bytes_of("new")).ok());
+        ASSERT_TRUE(file.commit().ok());
+        EXPECT_TRUE(std::filesystem::is_symlink(folder.path(name)));
+    }
+    EXPECT_EQ(content_of(real), "new");
+    EXPECT_EQ(content_of(folder.path("real/later")), "new");
+    std::filesystem::create_symlink("circle", folder.path("circle"));
+    EXPECT_FALSE(AtomicFile::create(folder.path("circle")).ok());
+}
+
+TEST(AtomicFile, RelativePathsHoldWhenTheWorkingFolderChanges) {
+    const TemporaryFolder folder;
+    const std::filesystem::path before = std::filesystem::current_path();
+    std::filesystem::current_path(folder.path());
+    AtomicFile file = must_create("session");
+    std::filesystem::current_path(before);
+    ASSERT_TRUE(file.write(bytes_of("here")).ok());
+    ASSERT_TRUE(file.commit().ok());
+    EXPECT_EQ(content_of(folder.path("session")), "here");
+}
+
+TEST(AtomicFile, ALongNameHasRoomForTheTemporary) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path(std::string(255, 'n'));
+    AtomicFile file = must_create(path);
+    ASSERT_TRUE(file.commit().ok());
+    EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+TEST(AtomicFile, WhatCannotBeWrittenIsAnError) {
+    const TemporaryFolder folder;
+    const std::string file_path = folder.write("file", "x");
+    for (const std::string& path :
+         {folder.path("missing/session"), folder.path(), folder.path() + "/", file_path + "/x", std::string(),
+          std::string("/dev/null"), folder.path(std::string(256, 'n'))}) {
+        auto file = AtomicFile::create(path);
+        const Result<void> outcome = file.ok() ? file->commit() : Result<void>(file.error());
+        ASSERT_FALSE(outcome.ok()) << path;
+        EXPECT_EQ(outcome.error().code, ErrorCode::io_error);
+    }
+    EXPECT_NE(AtomicFile::create(folder.path("missing/session")).error().message.find("missing/session"),
+              std::string::npos);
+    EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(AtomicFile, AFailedWriteNeverReplacesTheFile) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("session", "old");
+    AtomicFile file = must_create(path);
+    // A limit on the size of files stands for the full disk.
+    rlimit before = {};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small = {1000, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const auto written = file.write(bytes_of(std::string(5000, 'x')));
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    std::signal(SIGXFSZ, handler);
+
+    ASSERT_FALSE(written.ok());
+    EXPECT_EQ(written.error().code, ErrorCode::io_error);
+    EXPECT_FALSE(file.commit().ok());
+    EXPECT_EQ(content_of(path), "old");
+    EXPECT_EQ(folder.entries(), 1u);
+}
+
+}  // namespace
+}  // namespace puna::base

@@ -1,0 +1,199 @@
+// puna show, tokenize, doctor, bench and perplexity.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cli/fixture.h"
+
+namespace puna::cli {
+namespace {
+
+using testing::HasSubstr;
+
+class Tools : public CommandLine {};
+
+TEST_F(Tools, ShowHasItsShape) {
+    const Json json = json_of({"show", demo(), "--num-ctx-tokens", "1024"});
+    EXPECT_EQ(json["architecture"], "llama");
+    EXPECT_EQ(json["parameters"], 134515008);
+    EXPECT_EQ(json["runnable"], true);
+    EXPECT_GT(json["context"], 1024);
+    EXPECT_GT(json["types"]["Q4_1"]["tensors"], 0);
+    EXPECT_EQ(json["memory"]["file"], std::filesystem::file_size(demo()));
+    EXPECT_EQ(json["memory"]["kv"], 30 * 2 * 3 * 64 * 2 * 1024);  // layers, K and V, heads, dimension, bytes, positions
+    EXPECT_GT(json["memory"]["workspace"], 0);
+    EXPECT_THAT(json["chat_template"], HasSubstr("im_start"));
+    std::uint64_t bytes = 0;
+    for (const Json& share : json["types"]) {
+        bytes += share["bytes"].get<std::uint64_t>();
+    }
+    EXPECT_LT(bytes, json["memory"]["file"].get<std::uint64_t>());
+    EXPECT_GT(bytes, json["memory"]["file"].get<std::uint64_t>() / 2);
+}
+
+TEST_F(Tools, ShowCountsMemoryForWhatIsAsked) {
+    const Json f16 = json_of({"show", "-m", tiny(), "--num-ctx-tokens", "64"});
+    const Json f32 = json_of({"show", "-m", tiny(), "--num-ctx-tokens", "64", "--kv-type", "f32"});
+    EXPECT_EQ(f32["memory"]["kv"], 2 * f16["memory"]["kv"].get<std::uint64_t>());
+    const Json small = json_of({"show", tiny(), "--batch-size", "1"});
+    EXPECT_LT(small["memory"]["workspace"], f16["memory"]["workspace"]);
+    EXPECT_TRUE(f16["chat_template"].is_null());
+}
+
+TEST_F(Tools, ShowPrintsATableForPeople) {
+    const Outcome outcome = run_puna({"show", demo()});
+    EXPECT_EQ(outcome.exit_code, 0);
+    for (const char* words : {"architecture", "llama", "134.5 M", "Q4_1", "KV cache", "workspace", "chat template"}) {
+        EXPECT_THAT(outcome.out, HasSubstr(words));
+    }
+    EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(Tools, TokenizeMakesTheIdsOfRun) {
+    const std::string text = "The capital of France is\nParis \xF0\x9F\x98\x80";
+    const Json json = json_of({"tokenize", "-m", demo(), "-p", text});
+    EXPECT_EQ(json["ids"], json_of({"run", "-m", demo(), "-p", text, "-n", "1"})["prompt_ids"]);
+    EXPECT_EQ(json["ids"].size(), json["pieces"].size());
+    EXPECT_EQ(json["pieces"][1],
+              "\xC4\xA0"
+              "capital");  // as stored: a space is U+0120
+    std::string ids;
+    for (const Json& id : json["ids"]) {
+        if (!ids.empty()) ids += ',';
+        ids += id.dump();
+    }
+    EXPECT_EQ(json_of({"tokenize", "-m", demo(), "--decode", ids})["text"], text);
+    EXPECT_EQ(run_puna({"tokenize", "-m", demo(), "--decode", ids}).out, text);
+}
+
+TEST_F(Tools, TokenizeTakesTheFlagsOfRun) {
+    EXPECT_EQ(json_of({"tokenize", "-m", tiny(), "-p", "the"})["ids"][0], 1);
+    EXPECT_EQ(json_of({"tokenize", "-m", tiny(), "-p", "the"})["pieces"][0], "<s>");
+    EXPECT_NE(json_of({"tokenize", "-m", tiny(), "-p", "the", "--no-bos"})["ids"][0], 1);
+    EXPECT_EQ(json_of({"tokenize", "-m", demo(), "-p", "<|im_start|>", "--parse-special"})["ids"].size(), 1U);
+    EXPECT_EQ(json_of({"tokenize", "-m", tiny()}, {.input = "the\n"}),
+              json_of({"tokenize", "-m", tiny(), "-p", "the"}));
+    EXPECT_EQ(json_of({"tokenize", "-m", tiny(), "--decode", "2", "--special"})["text"], "</s>");
+    EXPECT_EQ(json_of({"tokenize", "-m", tiny(), "--decode", "2"})["text"], "");
+    EXPECT_EQ(json_of({"tokenize", "-m", tiny(), "--decode", ""})["ids"], Json::array());
+}
+
+TEST_F(Tools, TokenizeRefusesIdsThatAreNone) {
+    EXPECT_EQ(error_of({"tokenize", "-m", tiny(), "--decode", "300"}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"tokenize", "-m", tiny(), "--decode", "1,,2"}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"tokenize", "-m", tiny(), "--decode", "-1"}, 2)["code"], "invalid_argument");
+}
+
+TEST_F(Tools, DoctorHasItsShape) {
+    const Json json = json_of({"doctor"});
+    EXPECT_TRUE(json["features"].is_array());
+    EXPECT_THAT(json["isas"], testing::Contains(Json("generic")));
+    EXPECT_EQ(json["kernels"], json["isas"][0]);  // the fastest that runs here
+    EXPECT_GE(json["cores"], 1);
+    EXPECT_GT(json["memory"]["total"], 0);
+    EXPECT_GT(json["memory"]["available"], 0);
+    EXPECT_GT(json["read_gb_s"], 0.0);
+    EXPECT_EQ(json["law"], "int/1");
+    EXPECT_EQ(json_of({"doctor"}, {.environment = {"PUNA_ISA=generic"}})["kernels"], "generic");
+    EXPECT_THAT(run_puna({"doctor"}).out, HasSubstr("read bandwidth"));
+}
+
+TEST_F(Tools, EverySetThatDoctorNamesCanBeForced) {
+    const Json doctor = json_of({"doctor"});
+    for (const Json& isa : doctor["isas"]) {
+        const Json json = json_of({"run", "-m", tiny(), "-p", "the", "-n", "1", "--isa", isa.get<std::string>()});
+        EXPECT_EQ(json["kernels"], isa);
+    }
+}
+
+TEST_F(Tools, BenchHasItsShape) {
+    const Json json = json_of({"bench", "-m", tiny(), "-p", "16", "-n", "4", "-r", "2", "-d", "0,33", "-t", "1,2"});
+    EXPECT_TRUE(json["machine"]["cpu"].is_string());
+    EXPECT_GE(json["machine"]["cores"], 1);
+    EXPECT_TRUE(json["machine"]["kernels"].is_string());
+    EXPECT_GT(json["limits"]["read_gb_s"]["1"], 0.0);
+    EXPECT_GT(json["limits"]["read_gb_s"]["2"], 0.0);
+    EXPECT_GT(json["limits"]["gmac_s"]["int16"], 0.0);
+    for (const char* type : {"float32", "int8", "bf16"}) {
+        EXPECT_TRUE(json["limits"]["gmac_s"].contains(type));
+    }
+
+    std::vector<std::string> tests;
+    for (const Json& row : json["rows"]) {
+        tests.push_back(row["test"]);
+        EXPECT_EQ(row["model"], "tiny.gguf");
+        EXPECT_EQ(row["type"], "Q4_0");
+        EXPECT_EQ(row["parallel"], 1);
+        EXPECT_EQ(row["activations"], "int16");
+        EXPECT_EQ(row["kv"], "f16");
+        const Json& speed = row["tokens_per_second"];
+        EXPECT_GT(speed["min"], 0.0);
+        EXPECT_LE(speed["min"].get<double>(), speed["median"].get<double>());
+        EXPECT_LE(speed["median"].get<double>(), speed["max"].get<double>());
+        EXPECT_NE(row.contains("gb_s"), row.contains("gmac_s"));
+        EXPECT_EQ(row.contains("gb_s"), row["bound"] == "read");
+        EXPECT_GT(row["percent_of_limit"], 0.0);
+    }
+    const std::vector<std::string> one_thread = {"pp16", "tg4", "pp16@d33", "tg4@d33"};
+    std::vector<std::string> expected = one_thread;
+    expected.insert(expected.end(), one_thread.begin(), one_thread.end());
+    EXPECT_EQ(tests, expected);
+}
+
+TEST_F(Tools, BenchPrintsATableOfAllModels) {
+    const std::string other = folder_.write("other.gguf", support::tiny_model());
+    const Outcome outcome = run_puna({"bench", "-m", tiny(), "-m", other, "-p", "0", "-n", "2", "-r", "1"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.out, HasSubstr("limits"));
+    EXPECT_THAT(outcome.out, HasSubstr("tiny.gguf"));
+    EXPECT_THAT(outcome.out, HasSubstr("other.gguf"));
+    EXPECT_THAT(outcome.out, HasSubstr("tg2"));
+    EXPECT_THAT(outcome.out, Not(HasSubstr("pp")));
+}
+
+TEST_F(Tools, PerplexityHasItsShape) {
+    const std::string text(100, 'Q');  // 101 tokens, the begin token included, or one more for the space
+    const std::string path = folder_.write("text.txt", text);
+    const Json json = json_of({"perplexity", "-m", tiny(), "-f", path, "-c", "24"});
+    EXPECT_GT(json["perplexity"], 1.0);
+    EXPECT_GT(json["standard_error"], 0.0);
+    EXPECT_EQ(json["chunks"], 4);
+    EXPECT_EQ(json["tokens_scored"], 4 * 11);
+    EXPECT_FALSE(json.contains("kl"));
+
+    const Json small = json_of({"perplexity", "-m", tiny(), "-f", path, "-c", "24", "--batch-size", "7", "-t", "2"});
+    EXPECT_EQ(small["perplexity"], json["perplexity"]);  // the same bits
+    EXPECT_EQ(json_of({"perplexity", "-m", tiny(), "-f", path, "-c", "24", "--chunks", "2"})["chunks"], 2);
+
+    const Json kl = json_of({"perplexity", "-m", tiny(), "-f", path, "-c", "24", "--kl-to", "float32"});
+    EXPECT_EQ(kl["perplexity"], json["perplexity"]);
+    EXPECT_GE(kl["kl"]["mean"], 0.0);
+    EXPECT_LT(kl["kl"]["mean"], 1e-4);
+    EXPECT_GE(kl["kl"]["p99"], 0.0);
+    EXPECT_GT(kl["kl"]["same_top"], 0.9);
+    EXPECT_LE(kl["kl"]["same_top"], 1.0);
+}
+
+TEST_F(Tools, PerplexityOfTheDemoModelIsTheOracles) {
+    std::ifstream file(PUNA_TEST_DATA "/models/data/smollm2_oracle.json");
+    const Json oracle = Json::parse(file)["perplexity"];
+    const std::string text = oracle["file"];  // a licence that every Debian has
+    const Json json = json_of({"perplexity", "-m", demo(), "-f", text, "-c", "512", "--kl-to", "float32"});
+    EXPECT_EQ(json["chunks"], oracle["chunks"]);
+    EXPECT_EQ(json["tokens_scored"], oracle["tokens_scored"]);
+    EXPECT_NEAR(json["perplexity"].get<double>() / oracle["perplexity"].get<double>(), 1, 1e-3);
+    EXPECT_LT(json["kl"]["mean"], 1e-5);
+    EXPECT_GE(json["kl"]["mean"], 0.0);
+    EXPECT_GT(json["kl"]["same_top"], 0.99);
+}
+
+TEST_F(Tools, PerplexityTellsPeopleHowFarItIs) {
+    const Outcome outcome = run_puna({"perplexity", "-m", tiny(), "-p", std::string(100, 'Q'), "-c", "24"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.out, testing::StartsWith("perplexity "));
+    EXPECT_THAT(outcome.err, HasSubstr("chunk 4 of 4"));
+}
+
+}  // namespace
+}  // namespace puna::cli
