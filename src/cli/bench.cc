@@ -102,14 +102,15 @@ std::vector<BenchTest> BenchCommand::tests() const {
 }
 
 double peak_of(const kernels::MultiplyPeaks& peaks, std::string_view number_type) {
-    return number_type == "int16" ? peaks.int16 : peaks.float32;
+    if (number_type == "int16") return peaks.int16;
+    return number_type == "int8" ? peaks.int8 : peaks.float32;
 }
 
 /// The number type that most multiplies of a model use.
 std::string_view multiply_type(const ModelCost& cost, kernels::Activations activations) {
     const std::uint64_t all = cost.layer_multiplies + cost.head_multiplies;
-    const bool integers = activations == kernels::Activations::int16 && 2 * cost.integer_multiplies > all;
-    return integers ? "int16" : "float32";
+    const bool quantized = 2 * cost.integer_multiplies > all;
+    return kernels::activations_name(quantized ? activations : kernels::Activations::float32);
 }
 
 Spread spread_of(std::vector<double> values) {

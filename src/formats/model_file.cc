@@ -66,8 +66,8 @@ std::optional<std::vector<double>> as_numbers(const MetadataArray& array) {
 }
 
 Result<std::shared_ptr<const ModelFile>> read_gguf_model(const std::string& path,
-                                                         std::shared_ptr<const base::FileMapping> mapping) {
-    PUNA_TRY(auto shards, gguf::read_all_shards(std::move(mapping)));
+                                                         const std::shared_ptr<const base::FileMapping>& mapping) {
+    PUNA_TRY(auto shards, gguf::read_all_shards(mapping));
     auto model = std::make_shared<ModelFile>();
     model->path = path;
     model->dialect = Dialect::gguf;
@@ -195,7 +195,7 @@ Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path
         PUNA_TRY(auto mapping, base::FileMapping::open(path));
         PUNA_TRY(const Format format, recognize_format(mapping->bytes(), path));
         switch (format) {
-            case Format::gguf: return read_gguf_model(path, std::move(mapping));
+            case Format::gguf: return read_gguf_model(path, mapping);
         }
     } catch (const std::bad_alloc&) {
     }

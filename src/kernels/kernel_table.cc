@@ -28,6 +28,7 @@ std::string_view activations_name(Activations activations) {
     switch (activations) {
         case Activations::float32: return "float32";
         case Activations::int16: return "int16";
+        case Activations::int8: return "int8";
     }
     return "unknown";
 }
@@ -41,7 +42,12 @@ std::string_view kv_type_name(KvType type) {
 }
 
 std::string_view law_id(Activations activations) {
-    return activations == Activations::float32 ? "f32/1" : "int/1";
+    switch (activations) {
+        case Activations::float32: return "f32/1";
+        case Activations::int16: return "int/1";
+        case Activations::int8: return "int8/1";
+    }
+    return "unknown";
 }
 
 std::span<const KernelSet> all_kernel_sets() {
@@ -90,13 +96,14 @@ Result<const KernelTable*> select_kernels(std::string_view isa) {
 Result<Activations> select_activations(std::string_view name, const KernelTable& table) {
     if (name == "auto" || name == "int16") return Activations::int16;
     if (name == "float32") return Activations::float32;
-    if (name == "bf16" || name == "int8") {
+    if (name == "int8") return Activations::int8;
+    if (name == "bf16") {
         return Error{ErrorCode::unsupported_activations,
                      fmt::format("activations '{}': not in this version of the kernel set '{}'", name, table.name),
-                     "choose one of: auto, float32, int16"};
+                     "choose one of: auto, float32, int16, int8"};
     }
     return Error{ErrorCode::invalid_argument, fmt::format("activations '{}' is not a known type", name),
-                 "choose one of: auto, float32, int16"};
+                 "choose one of: auto, float32, int16, int8"};
 }
 
 Result<KvType> select_kv_type(std::string_view name) {

@@ -16,12 +16,12 @@
 namespace puna::kernels {
 
 /// How activations enter a product with quantized weights. F32, F16 and BF16 weights always take float32.
-enum class Activations : std::uint8_t { float32, int16 };
+enum class Activations : std::uint8_t { float32, int16, int8 };
 enum class KvType : std::uint8_t { f32, f16 };
 
 std::string_view activations_name(Activations activations);
 std::string_view kv_type_name(KvType type);
-/// The id of the numeric law that products with quantized weights obey: "f32/1", "int/1".
+/// The id of the numeric law that products with quantized weights obey: "f32/1", "int/1", "int8/1".
 std::string_view law_id(Activations activations);
 
 /// A row-major matrix [rows][columns] of weights, as it lies in the file (no alignment is assumed).
@@ -88,7 +88,7 @@ struct KernelTable {
 
     /// Bytes of one prepared row of `columns` values (a multiple of 64).
     std::size_t (*activation_row_bytes)(Activations kind, std::int64_t columns);
-    /// Prepares one row. False if a value is NaN or infinite (int16; float32 is copied as it is).
+    /// Prepares one row. False if a value is NaN or infinite (integers; float32 is copied as it is).
     bool (*prepare_activations)(Activations kind, const float* x, std::int64_t columns, std::byte* row);
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, each [n].

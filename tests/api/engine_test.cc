@@ -146,6 +146,7 @@ std::vector<Outcome> all_at_once(Engine& engine) {
     for (Request& request : some_requests())
         streams.push_back(std::move(engine.submit(std::move(request))).value());
     std::vector<Outcome> outcomes;
+    outcomes.reserve(streams.size());
     for (Stream& stream : streams)
         outcomes.push_back(drain(std::move(stream)));
     return outcomes;

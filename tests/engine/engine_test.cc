@@ -10,6 +10,7 @@
 #include <limits>
 #include <new>
 #include <set>
+#include <thread>
 
 #include "engine/fake_model.h"
 
@@ -291,6 +292,7 @@ TEST(Engine, RequestsBesideEachOtherGiveWhatEachGivesAlone) {
             return {};
         });
         std::vector<std::shared_ptr<EventChannel>> channels;
+        channels.reserve(requests);
         for (int i = 0; i < requests; ++i)
             channels.push_back(submit(*engine, request(i)));
         for (std::size_t i = 0; i < requests; ++i) {
@@ -325,6 +327,7 @@ TEST(Engine, SubmittersOnManyThreads) {
     auto engine = make_engine(hash_logits, 1024, 16);
     const std::vector<TokenId> expected = run(*engine, sampled("abc", 20, 1)).ids();
     std::vector<std::future<bool>> done;
+    done.reserve(4);
     for (int thread = 0; thread < 4; ++thread) {
         done.push_back(std::async(std::launch::async, [&] {
             bool same = true;
@@ -379,7 +382,7 @@ TEST(Engine, CancelStopsAGenerationFromAnotherThread) {
     request.sampling.ignore_end = true;
     auto channel = submit(*engine, std::move(request));
     std::latch some(1);
-    const auto canceller = std::async(std::launch::async, [&] {
+    std::thread canceller([&] {
         some.wait();
         channel->cancel();
     });
@@ -389,6 +392,7 @@ TEST(Engine, CancelStopsAGenerationFromAnotherThread) {
         if (auto* token = std::get_if<Token>(&*event)) outcome.tokens.push_back(std::move(*token));
         if (auto* finished = std::get_if<Finished>(&*event)) outcome.finished = std::move(*finished);
     }
+    canceller.join();
     EXPECT_EQ(reason(outcome), FinishReason::cancelled);
     EXPECT_EQ(outcome.finished->timings.predicted_tokens, outcome.tokens.size());
 }

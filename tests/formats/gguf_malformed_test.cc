@@ -23,20 +23,30 @@ namespace {
 
 std::atomic<std::size_t> largest_allocation{0};
 
-void* counted_allocation(std::size_t size) {
+void* counted_allocation(std::size_t size) noexcept {
     std::size_t seen = largest_allocation.load();
     while (size > seen && !largest_allocation.compare_exchange_weak(seen, size)) {
     }
-    if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+    return std::malloc(size == 0 ? 1 : size);
+}
+
+void* counted_allocation_or_throw(std::size_t size) {
+    if (void* memory = counted_allocation(size)) return memory;
     throw std::bad_alloc();
 }
 
 }  // namespace
 
 void* operator new(std::size_t size) {
-    return counted_allocation(size);
+    return counted_allocation_or_throw(size);
 }
 void* operator new[](std::size_t size) {
+    return counted_allocation_or_throw(size);
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return counted_allocation(size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
     return counted_allocation(size);
 }
 void operator delete(void* memory) noexcept {
@@ -49,6 +59,12 @@ void operator delete(void* memory, std::size_t) noexcept {
     std::free(memory);
 }
 void operator delete[](void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+    std::free(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t&) noexcept {
     std::free(memory);
 }
 

@@ -173,8 +173,8 @@ void check(const Problem& p, Activations kind, Random& random) {
 TEST_P(MatmulTest, EveryCountOfActivationRows) {
     Random random(1);
     const std::int64_t columns = GetParam().block_elements == 256 ? 512 : 576;
-    for (const Activations kind : {Activations::float32, Activations::int16}) {
-        if (kind == Activations::int16 && GetParam().law_width == 0) continue;
+    for (const Activations kind : {Activations::float32, Activations::int16, Activations::int8}) {
+        if (kind != Activations::float32 && GetParam().law_width == 0) continue;
         for (std::int64_t x_rows = 1; x_rows <= 33; ++x_rows)
             check({GetParam(), 35, columns, x_rows}, kind, random);
     }
@@ -182,8 +182,8 @@ TEST_P(MatmulTest, EveryCountOfActivationRows) {
 
 TEST_P(MatmulTest, RandomShapes) {
     Random random(2);
-    for (const Activations kind : {Activations::float32, Activations::int16}) {
-        if (kind == Activations::int16 && GetParam().law_width == 0) continue;
+    for (const Activations kind : {Activations::float32, Activations::int16, Activations::int8}) {
+        if (kind != Activations::float32 && GetParam().law_width == 0) continue;
         for (int i = 0; i < 12; ++i) {
             const std::int64_t rows = 1 + static_cast<std::int64_t>(random() % 150);
             const std::int64_t columns =

@@ -107,7 +107,7 @@ Result<File> read_mapped(const std::shared_ptr<const base::FileMapping>& mapping
 
 }  // namespace
 
-Result<File> read_file(std::shared_ptr<const base::FileMapping> mapping) {
+Result<File> read_file(const std::shared_ptr<const base::FileMapping>& mapping) {
     auto file = read_mapped(mapping);
     PUNA_CHECK(mapping->check());  // a file that shrank meanwhile reads as zeros: that is the error to report
     return file;

@@ -22,7 +22,7 @@ struct File {
 
 /// Errors: file_malformed, unsupported_format (version, byte order), unsupported_tensor_type (a retired one),
 /// file_changed.
-Result<File> read_file(std::shared_ptr<const base::FileMapping> mapping);
+Result<File> read_file(const std::shared_ptr<const base::FileMapping>& mapping);
 
 /// Reads `count` key-value pairs. Errors: file_malformed.
 Result<Metadata> read_metadata(Cursor& cursor, std::uint64_t count);

@@ -83,7 +83,7 @@ Result<File> read_shard(const std::string& path, std::uint64_t number, const Fil
         error.hint = repair;
         return error;
     }
-    PUNA_TRY(auto shard, read_file(std::move(mapping).value()));
+    PUNA_TRY(auto shard, read_file(*mapping));
     PUNA_TRY(const auto split, read_split(shard));
     if (!split) return malformed(shard, fmt::format("shard {} has no key '{}'", number + 1, count_key));
     if (split->count != whole.count || split->tensors != whole.tensors) {
@@ -99,8 +99,8 @@ Result<File> read_shard(const std::string& path, std::uint64_t number, const Fil
 
 }  // namespace
 
-Result<std::vector<File>> read_all_shards(std::shared_ptr<const base::FileMapping> mapping) {
-    PUNA_TRY(auto given, read_file(std::move(mapping)));
+Result<std::vector<File>> read_all_shards(const std::shared_ptr<const base::FileMapping>& mapping) {
+    PUNA_TRY(auto given, read_file(mapping));
     PUNA_TRY(const auto split, read_split(given));
     std::vector<File> shards;
     if (!split) {

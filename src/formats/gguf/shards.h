@@ -14,6 +14,6 @@ namespace puna::formats::gguf {
 /// The first holds the model's metadata. Siblings' names are made from the given file's own name alone: they lie in the
 /// same folder, and nothing inside a file can lead elsewhere.
 /// Errors: as of read_file; file_not_found for a shard that is missing, file_malformed for shards that do not fit.
-Result<std::vector<File>> read_all_shards(std::shared_ptr<const base::FileMapping> mapping);
+Result<std::vector<File>> read_all_shards(const std::shared_ptr<const base::FileMapping>& mapping);
 
 }  // namespace puna::formats::gguf

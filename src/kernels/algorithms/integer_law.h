@@ -10,7 +10,6 @@
 namespace puna::kernels::algorithms {
 
 inline constexpr std::int64_t activation_block = 32;
-inline constexpr std::size_t activation_block_bytes = 64;  // 32 integers, laid out as the set's products read them
 
 /// What goes with 32 integers: their scale, and the sums of each half (for weights stored with a bias, and for mins).
 struct BlockScale {
@@ -18,29 +17,31 @@ struct BlockScale {
     std::int32_t sums[2];
 };
 
-/// A prepared row is all blocks' integers, then all blocks' scales.
+/// A prepared row is all blocks' integers, laid out as the products P of the set read them, then all blocks' scales.
+template <typename P>
 struct PreparedRow {
-    const std::byte* integers;  // [blocks][64]
+    const std::byte* integers;  // [blocks][P::block_bytes]
     const BlockScale* scales;   // [blocks]
 
     PreparedRow(const std::byte* row, std::int64_t columns)
         : integers(row),
           scales(reinterpret_cast<const BlockScale*>(row + static_cast<std::size_t>(columns / activation_block) *
-                                                               activation_block_bytes)) {}
+                                                               P::block_bytes)) {}
 };
 
-static inline std::size_t prepared_row_bytes(std::int64_t columns) {
+template <typename P>
+std::size_t prepared_row_bytes(std::int64_t columns) {
     const auto blocks = static_cast<std::size_t>(columns / activation_block);
-    return (blocks * (activation_block_bytes + sizeof(BlockScale)) + 63) / 64 * 64;
+    return (blocks * (P::block_bytes + sizeof(BlockScale)) + 63) / 64 * 64;
 }
 
 /// False if a value is NaN or infinite.
-template <typename L>
+template <typename L, typename P>
 bool prepare_integer_row(const float* x, std::int64_t columns, std::byte* row) {
-    constexpr float limit = 32639.0F;  // 127 x 256 + 127: two int8 planes hold it
+    constexpr float limit = P::limit;
     const std::int64_t blocks = columns / activation_block;
-    auto* scales = reinterpret_cast<BlockScale*>(row + static_cast<std::size_t>(blocks) * activation_block_bytes);
-    for (std::int64_t b = 0; b < blocks; ++b, x += activation_block, row += activation_block_bytes) {
+    auto* scales = reinterpret_cast<BlockScale*>(row + static_cast<std::size_t>(blocks) * P::block_bytes);
+    for (std::int64_t b = 0; b < blocks; ++b, x += activation_block, row += P::block_bytes) {
         const auto first = L::load(x);
         const auto second = L::load(x + lanes);
         if (!L::all_finite(first) || !L::all_finite(second)) return false;
@@ -60,23 +61,23 @@ bool prepare_integer_row(const float* x, std::int64_t columns, std::byte* row) {
             sums[1] += q[i + lanes];
         }
         scales[b] = {tiny ? 0.0F : amax / limit, {sums[0], sums[1]}};
-        L::pack(q, row);
+        P::pack(q, row);
     }
     return true;
 }
 
 /// acc += one law block: `width` weights (quads hold q + bias) of sixteen rows times activations that begin at `half`
 /// of a block of 32 (law blocks of 16 come in pairs).
-template <typename L, int Width, bool HasMin>
+template <typename L, typename P, int Width, bool HasMin>
 typename L::F accumulate_block(typename L::F acc, const typename L::Q* quads, typename L::F scale,
                                typename L::F negative_min, std::int32_t bias, const std::byte* integers,
                                const BlockScale& block, int half) {
     const std::int32_t activation_sum = Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half];
-    auto sum = L::start(-bias * activation_sum);
+    auto sum = P::start(-bias * activation_sum);
     for (int j = 0; j < Width / 4; ++j)
-        L::multiply(sum, quads[j], integers, 4 * half + j);
+        P::multiply(sum, quads[j], integers, 4 * half + j);
     const auto da = L::set(block.scale);
-    acc = L::fma(L::to_float(L::total(sum)), L::mul(scale, da), acc);
+    acc = L::fma(L::to_float(P::total(sum)), L::mul(scale, da), acc);
     if constexpr (HasMin) {
         acc = L::fma(L::set(static_cast<float>(activation_sum)), L::mul(negative_min, da), acc);
     }

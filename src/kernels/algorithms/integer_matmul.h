@@ -1,7 +1,7 @@
 // Products of quantized weights with integer activations, sixteen rows of weights at a time (a tile).
 //
 // One row of activations: weights are decoded and used at once; the time is that of reading them. More rows: a panel of
-// tiles is decoded once into cache and used for all rows, so the inner kernels number widths x offsets, not types.
+// tiles is decoded once into cache and used for all rows, so the inner kernels number widths x offsets x ranges, not types.
 #pragma once
 
 #include "kernels/algorithms/integer_law.h"
@@ -44,8 +44,8 @@ void store_rows(float* y, typename L::F values, std::int64_t rows) {
 }
 
 /// One row of activations.
-template <typename L, typename Type>
-void integer_gemv(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, PreparedRow x, float* y,
+template <typename L, typename P, typename Type>
+void integer_gemv(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, PreparedRow<P> x, float* y,
                   std::byte* spare) {
     constexpr int law_blocks_per_block = 32 / Type::width;
     const std::int64_t steps = w.columns / Type::elements;
@@ -66,10 +66,10 @@ void integer_gemv(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
             Type::template step<L>(block,
                                    [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) {
                                        const int half = law_block % law_blocks_per_block;
-                                       acc = accumulate_block<L, Type::width, Type::has_min>(
+                                       acc = accumulate_block<L, P, Type::width, Type::has_min>(
                                            acc, quads, scale, negative_min, Type::bias, integers, *scales, half);
                                        if (half == law_blocks_per_block - 1) {
-                                           integers += activation_block_bytes;
+                                           integers += P::block_bytes;
                                            ++scales;
                                        }
                                        ++law_block;
@@ -100,14 +100,14 @@ void decode_tile(TileBlock block, std::int64_t columns, std::byte* out) {
 }
 
 /// A decoded tile times M rows of activations.
-template <typename L, int Width, bool HasMin, int M>
+template <typename L, typename P, int Width, bool HasMin, int M>
 void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t columns, const ActivationMatrix& x,
                    std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
     const std::byte* integers[M];
     const BlockScale* scales[M];
     typename L::F acc[M];
     for (int m = 0; m < M; ++m) {
-        const PreparedRow row(x.data + static_cast<std::size_t>(first + m) * x.row_bytes, x.columns);
+        const PreparedRow<P> row(x.data + static_cast<std::size_t>(first + m) * x.row_bytes, x.columns);
         integers[m] = row.integers;
         scales[m] = row.scales;
         acc[m] = L::set(0.0F);
@@ -115,15 +115,15 @@ void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t colum
     constexpr int law_blocks_per_block = 32 / Width;
     for (std::int64_t b = 0; b < columns / activation_block; ++b) {
         for (int half = 0; half < law_blocks_per_block; ++half, panel += panel_block_bytes<Width, HasMin>) {
-            typename L::Sum sums[M];
+            typename P::Sum sums[M];
             for (int m = 0; m < M; ++m) {
                 const BlockScale& block = scales[m][b];
-                sums[m] = L::start(-bias * (Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half]));
+                sums[m] = P::start(-bias * (Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half]));
             }
             for (int j = 0; j < Width / 4; ++j) {
                 const auto quad = L::load_quad(panel + static_cast<std::size_t>(j) * quad_bytes);
                 for (int m = 0; m < M; ++m) {
-                    L::multiply(sums[m], quad, integers[m] + static_cast<std::size_t>(b) * activation_block_bytes,
+                    P::multiply(sums[m], quad, integers[m] + static_cast<std::size_t>(b) * P::block_bytes,
                                 4 * half + j);
                 }
             }
@@ -131,7 +131,7 @@ void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t colum
             for (int m = 0; m < M; ++m) {
                 const BlockScale& block = scales[m][b];
                 const auto da = L::set(block.scale);
-                acc[m] = L::fma(L::to_float(L::total(sums[m])), L::mul(scale, da), acc[m]);
+                acc[m] = L::fma(L::to_float(P::total(sums[m])), L::mul(scale, da), acc[m]);
                 if constexpr (HasMin) {
                     const auto negative_min =
                         L::load(reinterpret_cast<const float*>(panel + Width / 4 * quad_bytes + row_vector_bytes));
@@ -146,21 +146,22 @@ void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t colum
 }
 
 /// A decoded tile times `count` rows of activations, at most M.
-template <typename L, int Width, bool HasMin, int M>
+template <typename L, typename P, int Width, bool HasMin, int M>
 void multiply_up_to(std::int64_t count, const std::byte* panel, std::int32_t bias, std::int64_t columns,
                     const ActivationMatrix& x, std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
     if (count == M) {
-        multiply_tile<L, Width, HasMin, M>(panel, bias, columns, x, first, y, y_stride, rows);
+        multiply_tile<L, P, Width, HasMin, M>(panel, bias, columns, x, first, y, y_stride, rows);
     } else if constexpr (M > 1) {
-        multiply_up_to<L, Width, HasMin, M - 1>(count, panel, bias, columns, x, first, y, y_stride, rows);
+        multiply_up_to<L, P, Width, HasMin, M - 1>(count, panel, bias, columns, x, first, y, y_stride, rows);
     }
 }
 
-template <typename L, typename Type>
+template <typename L, template <int> typename Product, typename Type>
 void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                     float* y, std::int64_t y_stride, std::byte* scratch) {
+    using P = Product<L::product_range(Type::bits)>;
     std::byte* spare = scratch + panel_bytes(w.columns);
-    if (x.rows == 1) return integer_gemv<L, Type>(w, row_begin, row_end, {x.data, x.columns}, y, spare);
+    if (x.rows == 1) return integer_gemv<L, P, Type>(w, row_begin, row_end, {x.data, x.columns}, y, spare);
 
     constexpr int most = L::integer_tile_columns;
     constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min>;
@@ -175,7 +176,7 @@ void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
             const std::int64_t count = x.rows - m < most ? x.rows - m : most;
             for (std::int64_t t = 0; t < tiles; ++t) {
                 const std::int64_t r = row + t * tile_rows;
-                multiply_up_to<L, Type::width, Type::has_min, most>(
+                multiply_up_to<L, P, Type::width, Type::has_min, most>(
                     count, scratch + static_cast<std::size_t>(t) * tile_bytes, Type::bias, w.columns, x, m,
                     y + m * y_stride + r, y_stride, row_end - r);
             }

@@ -17,39 +17,54 @@ std::size_t matmul_scratch_bytes(std::int64_t columns) {
     return (integers + 63) / 64 * 64;
 }
 
-template <typename L>
-MatmulFn matmul(quant::TensorType type, Activations activations) {
+/// The integer product of a type; Product is the set's for the width of the activations.
+template <typename L, template <int> typename Product>
+MatmulFn find_integer_matmul(quant::TensorType type) {
     using quant::TensorType;
-    const quant::TypeInfo& info = quant::type_info(type);
-    if (!info.computes()) return nullptr;
-    if (activations == Activations::float32 || info.law_width == 0) return float_matmul<L>;
     switch (type) {
-        case TensorType::Q4_0: return integer_matmul<L, Q4_0>;
-        case TensorType::Q4_1: return integer_matmul<L, Q4_1>;
-        case TensorType::Q5_0: return integer_matmul<L, Q5_0>;
-        case TensorType::Q5_1: return integer_matmul<L, Q5_1>;
-        case TensorType::Q8_0: return integer_matmul<L, Q8_0>;
-        case TensorType::Q2_K: return integer_matmul<L, Q2_K>;
-        case TensorType::Q3_K: return integer_matmul<L, Q3_K>;
-        case TensorType::Q4_K: return integer_matmul<L, Q4_K>;
-        case TensorType::Q5_K: return integer_matmul<L, Q5_K>;
-        case TensorType::Q6_K: return integer_matmul<L, Q6_K>;
-        case TensorType::IQ4_NL: return integer_matmul<L, IQ4_NL>;
-        case TensorType::IQ4_XS: return integer_matmul<L, IQ4_XS>;
-        case TensorType::MXFP4: return integer_matmul<L, MXFP4>;
+        case TensorType::Q4_0: return integer_matmul<L, Product, Q4_0>;
+        case TensorType::Q4_1: return integer_matmul<L, Product, Q4_1>;
+        case TensorType::Q5_0: return integer_matmul<L, Product, Q5_0>;
+        case TensorType::Q5_1: return integer_matmul<L, Product, Q5_1>;
+        case TensorType::Q8_0: return integer_matmul<L, Product, Q8_0>;
+        case TensorType::Q2_K: return integer_matmul<L, Product, Q2_K>;
+        case TensorType::Q3_K: return integer_matmul<L, Product, Q3_K>;
+        case TensorType::Q4_K: return integer_matmul<L, Product, Q4_K>;
+        case TensorType::Q5_K: return integer_matmul<L, Product, Q5_K>;
+        case TensorType::Q6_K: return integer_matmul<L, Product, Q6_K>;
+        case TensorType::IQ4_NL: return integer_matmul<L, Product, IQ4_NL>;
+        case TensorType::IQ4_XS: return integer_matmul<L, Product, IQ4_XS>;
+        case TensorType::MXFP4: return integer_matmul<L, Product, MXFP4>;
         default: return nullptr;
     }
 }
 
 template <typename L>
+MatmulFn matmul(quant::TensorType type, Activations activations) {
+    const quant::TypeInfo& info = quant::type_info(type);
+    if (!info.computes()) return nullptr;
+    if (activations == Activations::float32 || info.law_width == 0) return float_matmul<L>;
+    if (activations == Activations::int16) return find_integer_matmul<L, L::template Int16>(type);
+    return find_integer_matmul<L, L::template Int8>(type);
+}
+
+template <typename L>
 std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
-    if (kind == Activations::int16) return prepared_row_bytes(columns);
+    switch (kind) {
+        case Activations::float32: break;
+        case Activations::int16: return prepared_row_bytes<typename L::template Int16<8>>(columns);
+        case Activations::int8: return prepared_row_bytes<typename L::template Int8<8>>(columns);
+    }
     return padded_columns(columns) * sizeof(float);
 }
 
 template <typename L>
 bool prepare_activations(Activations kind, const float* x, std::int64_t columns, std::byte* row) {
-    if (kind == Activations::int16) return prepare_integer_row<L>(x, columns, row);
+    switch (kind) {
+        case Activations::float32: break;
+        case Activations::int16: return prepare_integer_row<L, typename L::template Int16<8>>(x, columns, row);
+        case Activations::int8: return prepare_integer_row<L, typename L::template Int8<8>>(x, columns, row);
+    }
     __builtin_memcpy(row, x, static_cast<std::size_t>(columns) * sizeof(float));
     return true;
 }

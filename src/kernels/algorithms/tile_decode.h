@@ -58,16 +58,17 @@ void add_fifth_bits(TileBlock qh, typename L::Q* quads) {
     }
 }
 
-template <std::size_t BlockBytes, int Bias, bool HasMin>
+template <std::size_t BlockBytes, int Bits, int Bias, bool HasMin>
 struct Block32 {
     static constexpr std::int64_t elements = 32;
     static constexpr std::size_t block_bytes = BlockBytes;
     static constexpr int width = 32;
+    static constexpr int bits = Bits;  // of q + bias
     static constexpr int bias = Bias;
     static constexpr bool has_min = HasMin;
 };
 
-struct Q4_0 : Block32<18, 8, false> {
+struct Q4_0 : Block32<18, 4, 8, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -76,7 +77,7 @@ struct Q4_0 : Block32<18, 8, false> {
     }
 };
 
-struct Q4_1 : Block32<20, 0, true> {
+struct Q4_1 : Block32<20, 4, 0, true> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -85,7 +86,7 @@ struct Q4_1 : Block32<20, 0, true> {
     }
 };
 
-struct Q5_0 : Block32<22, 16, false> {
+struct Q5_0 : Block32<22, 5, 16, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -95,7 +96,7 @@ struct Q5_0 : Block32<22, 16, false> {
     }
 };
 
-struct Q5_1 : Block32<24, 0, true> {
+struct Q5_1 : Block32<24, 5, 0, true> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -105,7 +106,7 @@ struct Q5_1 : Block32<24, 0, true> {
     }
 };
 
-struct Q8_0 : Block32<34, 128, false> {
+struct Q8_0 : Block32<34, 8, 128, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -122,7 +123,7 @@ inline constexpr std::uint8_t iq4_codes[16] = {1, 24, 45, 63, 79, 93, 106, 118, 
 inline constexpr std::uint8_t mxfp4_codes[16] = {128, 129, 130, 131, 132, 134, 136, 140,
                                                  128, 127, 126, 125, 124, 122, 120, 116};
 
-struct IQ4_NL : Block32<18, 128, false> {
+struct IQ4_NL : Block32<18, 8, 128, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -133,7 +134,7 @@ struct IQ4_NL : Block32<18, 128, false> {
     }
 };
 
-struct MXFP4 : Block32<17, 128, false> {
+struct MXFP4 : Block32<17, 8, 128, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -152,11 +153,12 @@ struct MXFP4 : Block32<17, 128, false> {
 // --- super-blocks of 256: the k-quants and IQ4_XS
 // -----------------------------------------------------------------------
 
-template <std::size_t BlockBytes, int Width, int Bias, bool HasMin>
+template <std::size_t BlockBytes, int Width, int Bits, int Bias, bool HasMin>
 struct Block256 {
     static constexpr std::int64_t elements = 256;
     static constexpr std::size_t block_bytes = BlockBytes;
     static constexpr int width = Width;
+    static constexpr int bits = Bits;  // of q + bias
     static constexpr int bias = Bias;
     static constexpr bool has_min = HasMin;
 };
@@ -209,14 +211,14 @@ void nibble_pairs_with_mins(TileBlock block, std::size_t nibbles_at, const Sink&
     }
 }
 
-struct Q4_K : Block256<144, 32, 0, true> {
+struct Q4_K : Block256<144, 32, 4, 0, true> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         nibble_pairs_with_mins<L>(block, 16, sink, [](typename L::Q*, int) {});
     }
 };
 
-struct Q5_K : Block256<176, 32, 0, true> {
+struct Q5_K : Block256<176, 32, 5, 0, true> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q fifth[8];  // bit i of byte k is bit 4 of weight k of law block i
@@ -247,7 +249,7 @@ void two_bit_blocks(TileBlock qs, const Emit& emit) {
     }
 }
 
-struct Q2_K : Block256<84, 16, 0, true> {
+struct Q2_K : Block256<84, 16, 2, 0, true> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q packed[4];  // a nibble of scale, a nibble of min
@@ -264,7 +266,7 @@ struct Q2_K : Block256<84, 16, 0, true> {
     }
 };
 
-struct Q3_K : Block256<110, 16, 4, false> {
+struct Q3_K : Block256<110, 16, 3, 4, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         const auto s0 = L::column(block.base + 96, block.stride);
@@ -289,7 +291,7 @@ struct Q3_K : Block256<110, 16, 4, false> {
     }
 };
 
-struct Q6_K : Block256<210, 16, 32, false> {
+struct Q6_K : Block256<210, 16, 6, 32, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         typename L::Q scales[4];
@@ -318,7 +320,7 @@ struct Q6_K : Block256<210, 16, 32, false> {
     }
 };
 
-struct IQ4_XS : Block256<136, 32, 128, false> {
+struct IQ4_XS : Block256<136, 32, 8, 128, false> {
     template <typename L, typename Sink>
     static void step(TileBlock block, const Sink& sink) {
         const auto d_and_high = L::column(block.base, block.stride);  // f16 scale, then 8 x 2 upper bits of sub-scales

@@ -167,39 +167,87 @@ struct Avx2 {
         return {_mm256_and_si256(shifted.low, mask), _mm256_and_si256(shifted.high, mask)};
     }
 
-    // --- integer products
-    // --------------------------------------------------------------------------------------------- Without a byte
-    // product of full range, weights are widened to 16 bits: even and odd bytes apart, against activations stored in
-    // that order.
-    using Sum = I;
-    static constexpr std::size_t quad_activation_bytes = 8;
+    // --- integer products ---------------------------------------------------------------------------------------------
+    // The byte product, maddubs, adds pairs into 16 bits and saturates there: how many it may add before they are
+    // widened depends on the weights' range, 4, 6 or 8 bits. Bytes of 8 bits are widened first: even and odd bytes
+    // apart, against activations of 16 bits stored in that order.
+    static constexpr int product_range(int bits) { return bits <= 4 ? 4 : bits <= 6 ? 6 : 8; }
 
-    static Sum start(std::int32_t x) { return set_int(x); }
-    static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
-        const __m256i byte_mask = _mm256_set1_epi16(0x00ff);
-        std::int32_t pairs[2];
-        __builtin_memcpy(pairs, activations + quad * 8, 8);
-        const __m256i even = _mm256_set1_epi32(pairs[0]);
-        const __m256i odd = _mm256_set1_epi32(pairs[1]);
-        sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_and_si256(weights.low, byte_mask), even));
-        sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_and_si256(weights.high, byte_mask), even));
-        sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_srli_epi16(weights.low, 8), odd));
-        sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_srli_epi16(weights.high, 8), odd));
-    }
-    static I total(Sum sum) { return sum; }
-    /// Lays 32 integers out as `multiply` reads them: per quad (q0, q2), (q1, q3).
-    static void pack(const std::int32_t* q, std::byte* out) {
-        std::int16_t packed[32];
-        for (int i = 0; i < 32; i += 4) {
-            packed[i] = static_cast<std::int16_t>(q[i]);
-            packed[i + 1] = static_cast<std::int16_t>(q[i + 2]);
-            packed[i + 2] = static_cast<std::int16_t>(q[i + 1]);
-            packed[i + 3] = static_cast<std::int16_t>(q[i + 3]);
+    template <int Range>
+    struct Int16 {
+        using Sum = I;
+        static constexpr float limit = 32639.0F;
+        static constexpr std::size_t block_bytes = 64;
+
+        static Sum start(std::int32_t x) { return set_int(x); }
+        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
+            const __m256i byte_mask = _mm256_set1_epi16(0x00ff);
+            const __m256i even = broadcast_quad(activations + quad * 8);
+            const __m256i odd = broadcast_quad(activations + quad * 8 + 4);
+            sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_and_si256(weights.low, byte_mask), even));
+            sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_and_si256(weights.high, byte_mask), even));
+            sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_srli_epi16(weights.low, 8), odd));
+            sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_srli_epi16(weights.high, 8), odd));
         }
-        __builtin_memcpy(out, packed, 64);
-    }
+        static I total(Sum sum) { return sum; }
+        /// Lays 32 integers out as `multiply` reads them: per quad (q0, q2), (q1, q3).
+        static void pack(const std::int32_t* q, std::byte* out) {
+            std::int16_t packed[32];
+            for (int i = 0; i < 32; i += 4) {
+                packed[i] = static_cast<std::int16_t>(q[i]);
+                packed[i + 1] = static_cast<std::int16_t>(q[i + 2]);
+                packed[i + 2] = static_cast<std::int16_t>(q[i + 1]);
+                packed[i + 3] = static_cast<std::int16_t>(q[i + 3]);
+            }
+            __builtin_memcpy(out, packed, 64);
+        }
+    };
+
+    /// Eight bits, stored twice: 32 bytes for maddubs, behind the 64 that weights of 8 bits need.
+    template <int Range>
+    struct Int8 {
+        struct Sum {
+            I whole;  // int32
+            I pairs;  // int16, not yet widened
+        };
+        static constexpr float limit = 127.0F;
+        static constexpr std::size_t block_bytes = 96;
+
+        static Sum start(std::int32_t x) {
+            return {set_int(x), set_int(0)};
+        }
+        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
+            if constexpr (Range == 8) {
+                Int16<8>::multiply(sum.whole, weights, activations, quad);
+            } else {
+                const __m256i x = broadcast_quad(activations + 64 + quad * 4);
+                sum.pairs.low = _mm256_add_epi16(sum.pairs.low, _mm256_maddubs_epi16(weights.low, x));
+                sum.pairs.high = _mm256_add_epi16(sum.pairs.high, _mm256_maddubs_epi16(weights.high, x));
+                // 2 products x 2 quads x 63 x 127 = 32,004; of 4 bits eight quads fit: 2 x 8 x 15 x 127 = 30,480.
+                if (Range == 6 && quad % 2 == 1) {
+                    sum.whole = total(sum);
+                    sum.pairs = set_int(0);
+                }
+            }
+        }
+        static I total(Sum sum) {
+            if constexpr (Range == 8) return sum.whole;
+            const __m256i ones = _mm256_set1_epi16(1);
+            return add_int(sum.whole,
+                           {_mm256_madd_epi16(sum.pairs.low, ones), _mm256_madd_epi16(sum.pairs.high, ones)});
+        }
+        static void pack(const std::int32_t* q, std::byte* out) {
+            Int16<8>::pack(q, out);
+            for (int i = 0; i < 32; ++i) out[64 + i] = static_cast<std::byte>(q[i]);
+        }
+    };
 
   private:
+    static __m256i broadcast_quad(const std::byte* p) {
+        std::int32_t quad;
+        __builtin_memcpy(&quad, p, 4);
+        return _mm256_set1_epi32(quad);
+    }
     /// Transposes 8 rows of 4 dwords: out[j] holds dword j of rows 0 ... 7.
     static void eight_columns(const std::byte* base, std::size_t stride, __m256i* c0, __m256i* c1, __m256i* c2,
                               __m256i* c3) {

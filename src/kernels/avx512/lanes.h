@@ -135,31 +135,56 @@ struct Avx512 {
     /// Byte n, 0 to 3, of each row's quad, as an unsigned integer.
     static I byte_of(Q a, int n) { return _mm512_and_si512(shift_right(a, 8 * n), _mm512_set1_epi32(0xff)); }
 
-    // --- integer products
-    // --------------------------------------------------------------------------------------------- An activation of 16
-    // bits is two planes of int8, 256 x high + low; the byte product runs once on each.
-    struct Sum {
-        __m512i low, high;
-    };
-    static constexpr std::size_t quad_activation_bytes = 4;  // of each plane; the planes lie 32 bytes apart
+    // --- integer products ---------------------------------------------------------------------------------------------
+    // dpbusd multiplies any bytes: weights of all ranges are alike.
+    static constexpr int product_range(int) { return 8; }
 
-    static Sum start(std::int32_t x) { return {_mm512_set1_epi32(x), _mm512_setzero_si512()}; }
-    static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
-        std::int32_t low;
-        std::int32_t high;
-        __builtin_memcpy(&low, activations + quad * 4, 4);
-        __builtin_memcpy(&high, activations + 32 + quad * 4, 4);
-        sum.low = _mm512_dpbusd_epi32(sum.low, weights, _mm512_set1_epi32(low));
-        sum.high = _mm512_dpbusd_epi32(sum.high, weights, _mm512_set1_epi32(high));
-    }
-    static I total(Sum sum) { return _mm512_add_epi32(sum.low, _mm512_slli_epi32(sum.high, 8)); }
-    /// Lays 32 integers out as `multiply` reads them: 32 low bytes (signed), 32 high bytes.
-    static void pack(const std::int32_t* q, std::byte* out) {
-        for (int i = 0; i < 32; ++i) {
-            const auto low = static_cast<std::int8_t>(q[i]);
-            out[i] = static_cast<std::byte>(low);
-            out[i + 32] = static_cast<std::byte>((q[i] - low) >> 8);
+    /// Sixteen bits: two planes of int8, 256 x high + low; the byte product runs once on each.
+    template <int>
+    struct Int16 {
+        struct Sum {
+            __m512i low, high;
+        };
+        static constexpr float limit = 32639.0F;
+        static constexpr std::size_t block_bytes = 64;  // 32 low bytes (signed), 32 high bytes
+
+        static Sum start(std::int32_t x) { return {_mm512_set1_epi32(x), _mm512_setzero_si512()}; }
+        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
+            sum.low = _mm512_dpbusd_epi32(sum.low, weights, broadcast_quad(activations + quad * 4));
+            sum.high = _mm512_dpbusd_epi32(sum.high, weights, broadcast_quad(activations + 32 + quad * 4));
         }
+        static I total(Sum sum) { return _mm512_add_epi32(sum.low, _mm512_slli_epi32(sum.high, 8)); }
+        static void pack(const std::int32_t* q, std::byte* out) {
+            for (int i = 0; i < 32; ++i) {
+                const auto low = static_cast<std::int8_t>(q[i]);
+                out[i] = static_cast<std::byte>(low);
+                out[i + 32] = static_cast<std::byte>((q[i] - low) >> 8);
+            }
+        }
+    };
+
+    /// Eight bits: one plane.
+    template <int>
+    struct Int8 {
+        using Sum = __m512i;
+        static constexpr float limit = 127.0F;
+        static constexpr std::size_t block_bytes = 32;
+
+        static Sum start(std::int32_t x) { return _mm512_set1_epi32(x); }
+        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
+            sum = _mm512_dpbusd_epi32(sum, weights, broadcast_quad(activations + quad * 4));
+        }
+        static I total(Sum sum) { return sum; }
+        static void pack(const std::int32_t* q, std::byte* out) {
+            for (int i = 0; i < 32; ++i) out[i] = static_cast<std::byte>(q[i]);
+        }
+    };
+
+  private:
+    static __m512i broadcast_quad(const std::byte* p) {
+        std::int32_t quad;
+        __builtin_memcpy(&quad, p, 4);
+        return _mm512_set1_epi32(quad);
     }
 };
 

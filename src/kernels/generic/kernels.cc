@@ -36,7 +36,7 @@ void matmul_float32(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
     }
 }
 
-void matmul_int16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                   float* y, std::int64_t y_stride, std::byte*) {
     const quant::TypeInfo& type = quant::type_info(w.type);
     const std::int64_t width = type.law_width;
@@ -70,7 +70,7 @@ void matmul_int16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
 MatmulFn matmul(TensorType type, Activations activations) {
     const quant::TypeInfo& info = quant::type_info(type);
     if (!info.computes()) return nullptr;
-    return activations == Activations::float32 || info.law_width == 0 ? matmul_float32 : matmul_int16;
+    return activations == Activations::float32 || info.law_width == 0 ? matmul_float32 : matmul_integer;
 }
 
 std::size_t round_up_64(std::size_t bytes) {
@@ -88,9 +88,10 @@ bool prepare_activations(Activations kind, const float* x, std::int64_t columns,
         std::memcpy(row, x, static_cast<std::size_t>(columns) * sizeof(float));
         return true;
     }
+    const float limit = kind == Activations::int16 ? generic::int16_limit : generic::int8_limit;
     auto* blocks = reinterpret_cast<IntegerBlock*>(row);
     for (std::int64_t b = 0; b < columns / generic::activation_block; ++b) {
-        if (!generic::quantize_block(x + b * generic::activation_block, blocks[b])) return false;
+        if (!generic::quantize_block(x + b * generic::activation_block, limit, blocks[b])) return false;
     }
     return true;
 }
