@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/algorithms/float_law.h"
+#include "kernels/algorithms/inline.h"
 
 namespace puna::kernels::algorithms {
 
@@ -66,22 +67,48 @@ bool prepare_integer_row(const float* x, std::int64_t columns, std::byte* row) {
     return true;
 }
 
-/// acc += one law block: `width` weights (quads hold q + bias) of sixteen rows times activations that begin at `half`
-/// of a block of 32 (law blocks of 16 come in pairs).
-template <typename L, typename P, int Width, bool HasMin>
-typename L::F accumulate_block(typename L::F acc, const typename L::Q* quads, typename L::F scale,
-                               typename L::F negative_min, std::int32_t bias, const std::byte* integers,
-                               const BlockScale& block, int half) {
-    const std::int32_t activation_sum = Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half];
-    auto sum = P::start(-bias * activation_sum);
-    for (int j = 0; j < Width / 4; ++j)
-        P::multiply(sum, quads[j], integers, 4 * half + j);
-    const auto da = L::set(block.scale);
-    acc = L::fma(L::to_float(P::total(sum)), L::mul(scale, da), acc);
-    if constexpr (HasMin) {
-        acc = L::fma(L::set(static_cast<float>(activation_sum)), L::mul(negative_min, da), acc);
+/// M rows of activations; of a last, partial group the last row stands in for those that are missing.
+template <typename P, int M>
+struct ActivationRows {
+    const std::byte* integers[M];
+    const BlockScale* scales[M];
+
+    ActivationRows(const ActivationMatrix& x, std::int64_t first) {
+        for (int m = 0; m < M; ++m) {
+            const std::int64_t index = first + m < x.rows ? first + m : x.rows - 1;
+            const PreparedRow<P> row(x.data + static_cast<std::size_t>(index) * x.row_bytes, x.columns);
+            integers[m] = row.integers;
+            scales[m] = row.scales;
+        }
     }
-    return acc;
+};
+
+/// acc[m] += one law block: `Width` weights of sixteen rows (`quad_at(j)` holds q + bias) times M rows of activations
+/// at block `b` of 32, of which law blocks of 16 take one `half` each.
+template <typename L, typename P, int Width, bool HasMin, int M, typename QuadAt>
+PUNA_INLINE void accumulate_block(typename L::F (&acc)[M], const QuadAt& quad_at, typename L::F scale,
+                                  typename L::F negative_min, std::int32_t bias, const ActivationRows<P, M>& x,
+                                  std::int64_t b, int half) {
+    std::int32_t activation_sums[M];
+    typename P::Sum sums[M];
+    for (int m = 0; m < M; ++m) {
+        const BlockScale& block = x.scales[m][b];
+        activation_sums[m] = Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half];
+        sums[m] = P::start(-bias * activation_sums[m]);
+    }
+    const std::size_t at = static_cast<std::size_t>(b) * P::block_bytes;
+    for (int j = 0; j < Width / 4; ++j) {
+        const auto quad = quad_at(j);
+        for (int m = 0; m < M; ++m)
+            P::multiply(sums[m], quad, x.integers[m] + at, 4 * half + j);
+    }
+    for (int m = 0; m < M; ++m) {
+        const auto da = L::set(x.scales[m][b].scale);
+        acc[m] = L::fma(L::to_float(P::total(sums[m])), L::mul(scale, da), acc[m]);
+        if constexpr (HasMin) {
+            acc[m] = L::fma(L::set(static_cast<float>(activation_sums[m])), L::mul(negative_min, da), acc[m]);
+        }
+    }
 }
 
 }  // namespace puna::kernels::algorithms

@@ -1,7 +1,8 @@
 // Products of quantized weights with integer activations, sixteen rows of weights at a time (a tile).
 //
-// One row of activations: weights are decoded and used at once; the time is that of reading them. More rows: a panel of
-// tiles is decoded once into cache and used for all rows, so the inner kernels number widths x offsets x ranges, not types.
+// Up to four rows of activations: weights are decoded and used at once; the time is that of reading them. More rows: a
+// panel of tiles is decoded once into cache and used for all rows, so the inner kernels number widths x offsets x
+// ranges, not types.
 #pragma once
 
 #include "kernels/algorithms/integer_law.h"
@@ -43,40 +44,38 @@ void store_rows(float* y, typename L::F values, std::int64_t rows) {
     }
 }
 
-/// One row of activations.
-template <typename L, typename P, typename Type>
-void integer_gemv(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, PreparedRow<P> x, float* y,
-                  std::byte* spare) {
+/// Up to M rows of activations, all of x: weights are decoded and used at once.
+template <typename L, typename P, typename Type, int M>
+void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                  float* y, std::int64_t y_stride, std::byte* spare) {
     constexpr int law_blocks_per_block = 32 / Type::width;
+    const ActivationRows<P, M> rows(x, 0);
     const std::int64_t steps = w.columns / Type::elements;
     for (std::int64_t row = row_begin; row < row_end; row += tile_rows) {
         TileBlock block = tile_at(w, row, row_end, spare);
         // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this
         // tile fetches them in a straight line.
         const std::byte* ahead = block.base + static_cast<std::size_t>(tile_rows) * w.row_bytes;
-        auto acc = L::set(0.0F);
-        int law_block = 0;
-        const std::byte* integers = x.integers;
-        const BlockScale* scales = x.scales;
+        typename L::F acc[M];
+        for (int m = 0; m < M; ++m)
+            acc[m] = L::set(0.0F);
+        std::int64_t law_block = 0;
         for (std::int64_t s = 0; s < steps; ++s) {
             for (std::size_t line = 0; line < static_cast<std::size_t>(tile_rows) * Type::block_bytes; line += 64) {
                 __builtin_prefetch(ahead + line);
             }
             ahead += static_cast<std::size_t>(tile_rows) * Type::block_bytes;
-            Type::template step<L>(block,
-                                   [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) {
-                                       const int half = law_block % law_blocks_per_block;
-                                       acc = accumulate_block<L, P, Type::width, Type::has_min>(
-                                           acc, quads, scale, negative_min, Type::bias, integers, *scales, half);
-                                       if (half == law_blocks_per_block - 1) {
-                                           integers += P::block_bytes;
-                                           ++scales;
-                                       }
-                                       ++law_block;
-                                   });
+            Type::template step<L>(block, [&](const typename L::Q* quads, typename L::F scale,
+                                              typename L::F negative_min) PUNA_INLINE_LAMBDA {
+                accumulate_block<L, P, Type::width, Type::has_min, M>(
+                    acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias, rows,
+                    law_block / law_blocks_per_block, static_cast<int>(law_block % law_blocks_per_block));
+                ++law_block;
+            });
             block = block.at(Type::block_bytes);
         }
-        store_rows<L>(y + row, acc, row_end - row);
+        for (int m = 0; m < M && m < x.rows; ++m)
+            store_rows<L>(y + m * y_stride + row, acc[m], row_end - row);
     }
 }
 
@@ -84,17 +83,18 @@ void integer_gemv(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
 template <typename L, typename Type>
 void decode_tile(TileBlock block, std::int64_t columns, std::byte* out) {
     for (std::int64_t k = 0; k < columns; k += Type::elements) {
-        Type::template step<L>(block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) {
-            for (int j = 0; j < Type::width / 4; ++j)
-                L::store_quad(out + static_cast<std::size_t>(j) * quad_bytes, quads[j]);
-            out += Type::width / 4 * quad_bytes;
-            L::store(reinterpret_cast<float*>(out), scale);
-            out += row_vector_bytes;
-            if constexpr (Type::has_min) {
-                L::store(reinterpret_cast<float*>(out), negative_min);
+        Type::template step<L>(
+            block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) PUNA_INLINE_LAMBDA {
+                for (int j = 0; j < Type::width / 4; ++j)
+                    L::store_quad(out + static_cast<std::size_t>(j) * quad_bytes, quads[j]);
+                out += Type::width / 4 * quad_bytes;
+                L::store(reinterpret_cast<float*>(out), scale);
                 out += row_vector_bytes;
-            }
-        });
+                if constexpr (Type::has_min) {
+                    L::store(reinterpret_cast<float*>(out), negative_min);
+                    out += row_vector_bytes;
+                }
+            });
         block = block.at(Type::block_bytes);
     }
 }
@@ -103,42 +103,18 @@ void decode_tile(TileBlock block, std::int64_t columns, std::byte* out) {
 template <typename L, typename P, int Width, bool HasMin, int M>
 void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t columns, const ActivationMatrix& x,
                    std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
-    const std::byte* integers[M];
-    const BlockScale* scales[M];
+    const ActivationRows<P, M> activations(x, first);
     typename L::F acc[M];
-    for (int m = 0; m < M; ++m) {
-        const PreparedRow<P> row(x.data + static_cast<std::size_t>(first + m) * x.row_bytes, x.columns);
-        integers[m] = row.integers;
-        scales[m] = row.scales;
+    for (int m = 0; m < M; ++m)
         acc[m] = L::set(0.0F);
-    }
-    constexpr int law_blocks_per_block = 32 / Width;
     for (std::int64_t b = 0; b < columns / activation_block; ++b) {
-        for (int half = 0; half < law_blocks_per_block; ++half, panel += panel_block_bytes<Width, HasMin>) {
-            typename P::Sum sums[M];
-            for (int m = 0; m < M; ++m) {
-                const BlockScale& block = scales[m][b];
-                sums[m] = P::start(-bias * (Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half]));
-            }
-            for (int j = 0; j < Width / 4; ++j) {
-                const auto quad = L::load_quad(panel + static_cast<std::size_t>(j) * quad_bytes);
-                for (int m = 0; m < M; ++m) {
-                    P::multiply(sums[m], quad, integers[m] + static_cast<std::size_t>(b) * P::block_bytes,
-                                4 * half + j);
-                }
-            }
-            const auto scale = L::load(reinterpret_cast<const float*>(panel + Width / 4 * quad_bytes));
-            for (int m = 0; m < M; ++m) {
-                const BlockScale& block = scales[m][b];
-                const auto da = L::set(block.scale);
-                acc[m] = L::fma(L::to_float(P::total(sums[m])), L::mul(scale, da), acc[m]);
-                if constexpr (HasMin) {
-                    const auto negative_min =
-                        L::load(reinterpret_cast<const float*>(panel + Width / 4 * quad_bytes + row_vector_bytes));
-                    const std::int32_t sum = Width == 32 ? block.sums[0] + block.sums[1] : block.sums[half];
-                    acc[m] = L::fma(L::set(static_cast<float>(sum)), L::mul(negative_min, da), acc[m]);
-                }
-            }
+        for (int half = 0; half < 32 / Width; ++half, panel += panel_block_bytes<Width, HasMin>) {
+            const auto* floats = reinterpret_cast<const float*>(panel + Width / 4 * quad_bytes);
+            accumulate_block<L, P, Width, HasMin, M>(
+                acc,
+                [panel](int j)
+                    PUNA_INLINE_LAMBDA { return L::load_quad(panel + static_cast<std::size_t>(j) * quad_bytes); },
+                L::load(floats), HasMin ? L::load(floats + lanes) : L::set(0.0F), bias, activations, b, half);
         }
     }
     for (int m = 0; m < M; ++m)
@@ -161,7 +137,9 @@ void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
                     float* y, std::int64_t y_stride, std::byte* scratch) {
     using P = Product<L::product_range(Type::bits)>;
     std::byte* spare = scratch + panel_bytes(w.columns);
-    if (x.rows == 1) return integer_gemv<L, P, Type>(w, row_begin, row_end, {x.data, x.columns}, y, spare);
+    if (x.rows == 1) return multiply_few<L, P, Type, 1>(w, row_begin, row_end, x, y, y_stride, spare);
+    if (x.rows == 2) return multiply_few<L, P, Type, 2>(w, row_begin, row_end, x, y, y_stride, spare);
+    if (x.rows <= 4) return multiply_few<L, P, Type, 4>(w, row_begin, row_end, x, y, y_stride, spare);
 
     constexpr int most = L::integer_tile_columns;
     constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min>;

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/algorithms/inline.h"
+
 namespace puna::kernels::algorithms {
 
 inline constexpr std::int64_t tile_rows = 16;
@@ -23,13 +25,13 @@ struct TileBlock {
 };
 
 template <typename L>
-typename L::Q bits_of_bytes(typename L::Q q, int shift, std::uint8_t mask) {
+PUNA_INLINE typename L::Q bits_of_bytes(typename L::Q q, int shift, std::uint8_t mask) {
     return L::both(L::shift_right(q, shift), L::bytes(mask));
 }
 
 /// The low (`high` = 0) or high (1) nibbles of 16 bytes a row: 4 quads.
 template <typename L>
-void nibbles(const typename L::Q* packed, int high, typename L::Q* out) {
+PUNA_INLINE void nibbles(const typename L::Q* packed, int high, typename L::Q* out) {
     for (int j = 0; j < 4; ++j)
         out[j] = bits_of_bytes<L>(packed[j], 4 * high, 0x0f);
 }
@@ -39,7 +41,7 @@ void nibbles(const typename L::Q* packed, int high, typename L::Q* out) {
 
 /// 32 nibbles: low ones are weights 0 to 15, high ones 16 to 31.
 template <typename L>
-void unpack_nibbles(TileBlock qs, typename L::Q* quads) {
+PUNA_INLINE void unpack_nibbles(TileBlock qs, typename L::Q* quads) {
     typename L::Q packed[4];
     L::columns(qs.base, qs.stride, packed);
     nibbles<L>(packed, 0, quads);
@@ -48,7 +50,7 @@ void unpack_nibbles(TileBlock qs, typename L::Q* quads) {
 
 /// Bit k of a row's 32 is bit 4 of weight k.
 template <typename L>
-void add_fifth_bits(TileBlock qh, typename L::Q* quads) {
+PUNA_INLINE void add_fifth_bits(TileBlock qh, typename L::Q* quads) {
     const auto bits = L::column(qh.base, qh.stride);
     for (int j = 0; j < 8; ++j) {
         // Four bits, one to the lowest bit of each byte: copies at distances of 7 put bit t at position 8 t.
@@ -70,7 +72,7 @@ struct Block32 {
 
 struct Q4_0 : Block32<18, 4, 8, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         unpack_nibbles<L>(block.at(2), quads);
         sink(quads, L::f16_column(block.base, block.stride), L::set(0.0F));
@@ -79,16 +81,19 @@ struct Q4_0 : Block32<18, 4, 8, false> {
 
 struct Q4_1 : Block32<20, 4, 0, true> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         unpack_nibbles<L>(block.at(4), quads);
-        sink(quads, L::f16_column(block.base, block.stride), L::f16_column(block.base + 2, block.stride));
+        typename L::F scale;
+        typename L::F min;
+        L::f16_columns(block.base, block.stride, &scale, &min);
+        sink(quads, scale, min);
     }
 };
 
 struct Q5_0 : Block32<22, 5, 16, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         unpack_nibbles<L>(block.at(6), quads);
         add_fifth_bits<L>(block.at(2), quads);
@@ -98,17 +103,20 @@ struct Q5_0 : Block32<22, 5, 16, false> {
 
 struct Q5_1 : Block32<24, 5, 0, true> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         unpack_nibbles<L>(block.at(8), quads);
         add_fifth_bits<L>(block.at(4), quads);
-        sink(quads, L::f16_column(block.base, block.stride), L::f16_column(block.base + 2, block.stride));
+        typename L::F scale;
+        typename L::F min;
+        L::f16_columns(block.base, block.stride, &scale, &min);
+        sink(quads, scale, min);
     }
 };
 
 struct Q8_0 : Block32<34, 8, 128, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         L::columns(block.base + 2, block.stride, quads);
         L::columns(block.base + 18, block.stride, quads + 4);
@@ -125,7 +133,7 @@ inline constexpr std::uint8_t mxfp4_codes[16] = {128, 129, 130, 131, 132, 134, 1
 
 struct IQ4_NL : Block32<18, 8, 128, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         unpack_nibbles<L>(block.at(2), quads);
         for (auto& quad : quads)
@@ -136,7 +144,7 @@ struct IQ4_NL : Block32<18, 8, 128, false> {
 
 struct MXFP4 : Block32<17, 8, 128, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         unpack_nibbles<L>(block.at(1), quads);
         for (auto& quad : quads)
@@ -165,18 +173,18 @@ struct Block256 {
 
 /// Byte n of a row's sub-scales (four to a quad), as a float.
 template <typename L>
-typename L::F sub_scale(const typename L::Q* scales, int n) {
+PUNA_INLINE typename L::F sub_scale(const typename L::Q* scales, int n) {
     return L::to_float(L::byte_of(scales[n / 4], n % 4));
 }
 
 template <typename L>
-typename L::F negated(typename L::F x) {
+PUNA_INLINE typename L::F negated(typename L::F x) {
     return L::sub(L::set(-0.0F), x);
 }
 
 /// Q4_K and Q5_K: eight 6-bit scales and mins a row in twelve bytes.
 template <typename L>
-void unpack_scales_and_mins(TileBlock packed, typename L::Q* scales, typename L::Q* mins) {
+PUNA_INLINE void unpack_scales_and_mins(TileBlock packed, typename L::Q* scales, typename L::Q* mins) {
     const auto s0 = L::column(packed.base, packed.stride);
     const auto s1 = L::column(packed.base + 4, packed.stride);
     const auto s2 = L::column(packed.base + 8, packed.stride);
@@ -189,12 +197,15 @@ void unpack_scales_and_mins(TileBlock packed, typename L::Q* scales, typename L:
 /// Eight law blocks of 32 from 128 bytes of nibbles: 32 bytes hold two, low nibbles first. `finish(quads, i)` completes
 /// law block i.
 template <typename L, typename Sink, typename Finish>
-void nibble_pairs_with_mins(TileBlock block, std::size_t nibbles_at, const Sink& sink, const Finish& finish) {
+PUNA_INLINE void nibble_pairs_with_mins(TileBlock block, std::size_t nibbles_at, const Sink& sink,
+                                        const Finish& finish) {
     typename L::Q scales[2];
     typename L::Q mins[2];
     unpack_scales_and_mins<L>(block.at(4), scales, mins);
-    const auto d = L::f16_column(block.base, block.stride);
-    const auto negative_dmin = negated<L>(L::f16_column(block.base + 2, block.stride));
+    typename L::F d;
+    typename L::F dmin;
+    L::f16_columns(block.base, block.stride, &d, &dmin);
+    const auto negative_dmin = negated<L>(dmin);
     for (int pair = 0; pair < 4; ++pair) {
         typename L::Q packed[8];
         const TileBlock qs = block.at(nibbles_at + static_cast<std::size_t>(pair) * 32);
@@ -213,18 +224,18 @@ void nibble_pairs_with_mins(TileBlock block, std::size_t nibbles_at, const Sink&
 
 struct Q4_K : Block256<144, 32, 4, 0, true> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
-        nibble_pairs_with_mins<L>(block, 16, sink, [](typename L::Q*, int) {});
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
+        nibble_pairs_with_mins<L>(block, 16, sink, [](typename L::Q*, int) PUNA_INLINE_LAMBDA {});
     }
 };
 
 struct Q5_K : Block256<176, 32, 5, 0, true> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q fifth[8];  // bit i of byte k is bit 4 of weight k of law block i
         L::columns(block.base + 16, block.stride, fifth);
         L::columns(block.base + 32, block.stride, fifth + 4);
-        nibble_pairs_with_mins<L>(block, 48, sink, [&](typename L::Q* quads, int i) {
+        nibble_pairs_with_mins<L>(block, 48, sink, [&](typename L::Q* quads, int i) PUNA_INLINE_LAMBDA {
             for (int j = 0; j < 8; ++j) {
                 quads[j] = L::either(quads[j], L::shift_left(bits_of_bytes<L>(fifth[j], i, 0x01), 4));
             }
@@ -235,7 +246,7 @@ struct Q5_K : Block256<176, 32, 5, 0, true> {
 /// Law blocks of 16, the two-bit types: 32 bytes hold 128 weights, two bits each, 32 weights to a shift.
 /// `emit(quads, i, shift)` completes and hands on law block i.
 template <typename L, typename Emit>
-void two_bit_blocks(TileBlock qs, const Emit& emit) {
+PUNA_INLINE void two_bit_blocks(TileBlock qs, const Emit& emit) {
     for (int half = 0; half < 2; ++half) {
         typename L::Q packed[8];
         L::columns(qs.base + half * 32, qs.stride, packed);
@@ -251,16 +262,18 @@ void two_bit_blocks(TileBlock qs, const Emit& emit) {
 
 struct Q2_K : Block256<84, 16, 2, 0, true> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q packed[4];  // a nibble of scale, a nibble of min
         L::columns(block.base, block.stride, packed);
         typename L::Q scales[4];
         typename L::Q mins[4];
         nibbles<L>(packed, 0, scales);
         nibbles<L>(packed, 1, mins);
-        const auto d = L::f16_column(block.base + 80, block.stride);
-        const auto negative_dmin = negated<L>(L::f16_column(block.base + 82, block.stride));
-        two_bit_blocks<L>(block.at(16), [&](const typename L::Q* quads, int i) {
+        typename L::F d;
+        typename L::F dmin;
+        L::f16_columns(block.base + 80, block.stride, &d, &dmin);
+        const auto negative_dmin = negated<L>(dmin);
+        two_bit_blocks<L>(block.at(16), [&](const typename L::Q* quads, int i) PUNA_INLINE_LAMBDA {
             sink(quads, L::mul(d, sub_scale<L>(scales, i)), L::mul(negative_dmin, sub_scale<L>(mins, i)));
         });
     }
@@ -268,7 +281,7 @@ struct Q2_K : Block256<84, 16, 2, 0, true> {
 
 struct Q3_K : Block256<110, 16, 3, 4, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         const auto s0 = L::column(block.base + 96, block.stride);
         const auto s1 = L::column(block.base + 100, block.stride);
         const auto s2 = L::column(block.base + 104, block.stride);  // two upper bits of each scale
@@ -281,7 +294,7 @@ struct Q3_K : Block256<110, 16, 3, 4, false> {
         L::columns(block.base, block.stride, third);
         L::columns(block.base + 16, block.stride, third + 4);
         const auto d = L::f16_column(block.base + 108, block.stride);
-        two_bit_blocks<L>(block.at(32), [&](typename L::Q* quads, int i) {
+        two_bit_blocks<L>(block.at(32), [&](typename L::Q* quads, int i) PUNA_INLINE_LAMBDA {
             for (int j = 0; j < 4; ++j) {
                 const auto bit = bits_of_bytes<L>(third[4 * (i % 2) + j], i / 2, 0x01);
                 quads[j] = L::either(quads[j], L::shift_left(bit, 2));
@@ -293,7 +306,7 @@ struct Q3_K : Block256<110, 16, 3, 4, false> {
 
 struct Q6_K : Block256<210, 16, 6, 32, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q scales[4];
         L::columns(block.base + 192, block.stride, scales);
         for (auto& scale : scales)
@@ -322,7 +335,7 @@ struct Q6_K : Block256<210, 16, 6, 32, false> {
 
 struct IQ4_XS : Block256<136, 32, 8, 128, false> {
     template <typename L, typename Sink>
-    static void step(TileBlock block, const Sink& sink) {
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         const auto d_and_high = L::column(block.base, block.stride);  // f16 scale, then 8 x 2 upper bits of sub-scales
         const auto low = L::column(block.base + 4, block.stride);     // 8 nibbles
         const auto d = L::f16_column(block.base, block.stride);

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/avx2/columns.h"
+
 namespace puna::kernels {
 namespace {
 
@@ -146,19 +148,24 @@ struct Avx2 {
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {
         const auto eight = [stride](const std::byte* p) {
-            std::int32_t row[8];
-            for (int r = 0; r < 8; ++r)
-                __builtin_memcpy(&row[r], p + static_cast<std::size_t>(r) * stride, 4);
-            return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row));
+            const __m256i low = _mm256_castsi128_si256(four_dwords(p, stride));
+            return _mm256_inserti128_si256(low, four_dwords(p + 4 * stride, stride), 1);
         };
         return {eight(base), eight(base + 8 * stride)};
     }
     /// An f16 of each row.
     static F f16_column(const std::byte* base, std::size_t stride) {
-        std::uint16_t row[16];
-        for (int r = 0; r < 16; ++r)
-            __builtin_memcpy(&row[r], base + static_cast<std::size_t>(r) * stride, 2);
-        return from_f16(row);
+        return {_mm256_cvtph_ps(eight_halves(base, stride)), _mm256_cvtph_ps(eight_halves(base + 8 * stride, stride))};
+    }
+    /// Two f16 of each row, side by side.
+    static void f16_columns(const std::byte* base, std::size_t stride, F* first, F* second) {
+        const Q pairs = column(base, stride);
+        const auto halves = [](__m256i dwords) {  // the low 16 bits of eight dwords, as floats
+            const __m256i low = _mm256_and_si256(dwords, _mm256_set1_epi32(0xffff));
+            return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+        };
+        *first = {halves(pairs.low), halves(pairs.high)};
+        *second = {halves(_mm256_srli_epi32(pairs.low, 16)), halves(_mm256_srli_epi32(pairs.high, 16))};
     }
     /// Byte n, 0 to 3, of each row's quad, as an unsigned integer.
     static I byte_of(Q a, int n) {
@@ -167,10 +174,11 @@ struct Avx2 {
         return {_mm256_and_si256(shifted.low, mask), _mm256_and_si256(shifted.high, mask)};
     }
 
-    // --- integer products ---------------------------------------------------------------------------------------------
-    // The byte product, maddubs, adds pairs into 16 bits and saturates there: how many it may add before they are
-    // widened depends on the weights' range, 4, 6 or 8 bits. Bytes of 8 bits are widened first: even and odd bytes
-    // apart, against activations of 16 bits stored in that order.
+    // --- integer products
+    // --------------------------------------------------------------------------------------------- The byte product,
+    // maddubs, adds pairs into 16 bits and saturates there: how many it may add before they are widened depends on the
+    // weights' range, 4, 6 or 8 bits. Bytes of 8 bits are widened first: even and odd bytes apart, against activations
+    // of 16 bits stored in that order.
     static constexpr int product_range(int bits) { return bits <= 4 ? 4 : bits <= 6 ? 6 : 8; }
 
     template <int Range>
@@ -213,9 +221,7 @@ struct Avx2 {
         static constexpr float limit = 127.0F;
         static constexpr std::size_t block_bytes = 96;
 
-        static Sum start(std::int32_t x) {
-            return {set_int(x), set_int(0)};
-        }
+        static Sum start(std::int32_t x) { return {set_int(x), set_int(0)}; }
         static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
             if constexpr (Range == 8) {
                 Int16<8>::multiply(sum.whole, weights, activations, quad);
@@ -238,7 +244,8 @@ struct Avx2 {
         }
         static void pack(const std::int32_t* q, std::byte* out) {
             Int16<8>::pack(q, out);
-            for (int i = 0; i < 32; ++i) out[64 + i] = static_cast<std::byte>(q[i]);
+            for (int i = 0; i < 32; ++i)
+                out[64 + i] = static_cast<std::byte>(q[i]);
         }
     };
 

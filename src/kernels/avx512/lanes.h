@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/avx2/columns.h"
+
 namespace puna::kernels {
 namespace {
 
@@ -114,29 +116,28 @@ struct Avx512 {
     }
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {
-        std::int32_t row[16];
-        for (int r = 0; r < 16; ++r)
-            __builtin_memcpy(&row[r], base + static_cast<std::size_t>(r) * stride, 4);
-        return _mm512_loadu_si512(row);
+        __m512i rows = _mm512_castsi128_si512(four_dwords(base, stride));
+        rows = _mm512_inserti32x4(rows, four_dwords(base + 4 * stride, stride), 1);
+        rows = _mm512_inserti32x4(rows, four_dwords(base + 8 * stride, stride), 2);
+        return _mm512_inserti32x4(rows, four_dwords(base + 12 * stride, stride), 3);
     }
     /// An f16 of each row.
     static F f16_column(const std::byte* base, std::size_t stride) {
-        const auto eight = [stride](const std::byte* p) {
-            std::uint16_t h[8];
-            for (int r = 0; r < 8; ++r)
-                __builtin_memcpy(&h[r], p + static_cast<std::size_t>(r) * stride, 2);
-            return _mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]), static_cast<short>(h[2]),
-                                  static_cast<short>(h[3]), static_cast<short>(h[4]), static_cast<short>(h[5]),
-                                  static_cast<short>(h[6]), static_cast<short>(h[7]));
-        };
-        return _mm512_cvtph_ps(
-            _mm256_inserti128_si256(_mm256_castsi128_si256(eight(base)), eight(base + 8 * stride), 1));
+        const __m256i low = _mm256_castsi128_si256(eight_halves(base, stride));
+        return _mm512_cvtph_ps(_mm256_inserti128_si256(low, eight_halves(base + 8 * stride, stride), 1));
+    }
+    /// Two f16 of each row, side by side.
+    static void f16_columns(const std::byte* base, std::size_t stride, F* first, F* second) {
+        const __m512i pairs = column(base, stride);
+        *first = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(pairs));
+        *second = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(pairs, 16)));
     }
     /// Byte n, 0 to 3, of each row's quad, as an unsigned integer.
     static I byte_of(Q a, int n) { return _mm512_and_si512(shift_right(a, 8 * n), _mm512_set1_epi32(0xff)); }
 
-    // --- integer products ---------------------------------------------------------------------------------------------
-    // dpbusd multiplies any bytes: weights of all ranges are alike.
+    // --- integer products
+    // --------------------------------------------------------------------------------------------- dpbusd multiplies
+    // any bytes: weights of all ranges are alike.
     static constexpr int product_range(int) { return 8; }
 
     /// Sixteen bits: two planes of int8, 256 x high + low; the byte product runs once on each.
@@ -176,7 +177,8 @@ struct Avx512 {
         }
         static I total(Sum sum) { return sum; }
         static void pack(const std::int32_t* q, std::byte* out) {
-            for (int i = 0; i < 32; ++i) out[i] = static_cast<std::byte>(q[i]);
+            for (int i = 0; i < 32; ++i)
+                out[i] = static_cast<std::byte>(q[i]);
         }
     };
 
