@@ -1,6 +1,6 @@
 # What can be done here; `make help` lists it. CMake does the building (CMakePresets.json), this file only knows the way.
 
-export PROMPT ?= The capital of France is
+export PROMPT ?= Once upon a time, high in the Andes,
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
@@ -34,7 +34,8 @@ build:  ## build build/release/puna
 	@cmake --build --preset release --parallel $(JOBS) --target puna_binary >&2
 
 demo: build  ## a completion from a real model; PROMPT="..." asks for another
-	@model=$$(tools/fetch_demo_model.sh) && build/release/puna run -m "$$model" -p "$$PROMPT" -n 48 --temp 0 --echo
+	@model=$$(tools/fetch_demo_model.sh) && build/release/puna run -m "$$model" -p "$$PROMPT" -n 72 --temp 0 \
+	    --repeat-penalty 1.1 --echo
 
 test:  ## build and run all tests
 	@tools/install_packages.sh build test

@@ -72,7 +72,8 @@ AtomicFile::AtomicFile(AtomicFile&&) noexcept = default;
 AtomicFile& AtomicFile::operator=(AtomicFile&&) noexcept = default;
 AtomicFile::~AtomicFile() = default;
 
-Result<AtomicFile> AtomicFile::create(const std::string& path) {
+Result<AtomicFile> AtomicFile::create(const std::string& path, Access access) {
+    const mode_t mode = access == Access::owner ? 0600 : 0666;
     auto state = std::make_unique<State>();
     state->path = path;
     if (path.empty() || path.find('\0') != std::string::npos) return state->error("write", ENOENT);
@@ -101,7 +102,7 @@ Result<AtomicFile> AtomicFile::create(const std::string& path) {
     for (int attempt = 0; attempt < kNameAttempts && !state->file.valid(); ++attempt) {
         std::string name = fmt::format(".puna-{:014x}.tmp", random_seed());
         state->file = FileDescriptor(
-            openat(state->folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+            openat(state->folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
         if (state->file.valid()) {
             state->temporary = std::move(name);
         } else if (errno != EEXIST) {

@@ -1,5 +1,5 @@
-// Writes a file so that a reader sees the old content or the new, never a part: a temporary file (mode 0600) in the
-// same folder, fsync, rename, fsync of the folder. Dropped without commit, it leaves nothing behind.
+// Writes a file so that a reader sees the old content or the new, never a part: a temporary file in the same
+// folder, fsync, rename, fsync of the folder. Dropped without commit, it leaves nothing behind.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,12 @@ namespace puna::base {
 /// For one thread at a time. Movable. A symbolic link at the path stays, and the file behind it is replaced.
 class AtomicFile {
   public:
+    /// Who may read the new file: the owner alone, or whoever the process's umask lets.
+    enum class Access { owner, as_usual };
+
     /// Errors: io_error (the folder does not exist or cannot be written, the target is not a file but a folder or
     /// device).
-    static Result<AtomicFile> create(const std::string& path);
+    static Result<AtomicFile> create(const std::string& path, Access access = Access::owner);
     AtomicFile(AtomicFile&&) noexcept;
     AtomicFile& operator=(AtomicFile&&) noexcept;
     ~AtomicFile();

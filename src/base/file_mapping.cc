@@ -14,8 +14,12 @@
 namespace puna::base {
 namespace {
 
+std::size_t page_size() {
+    return static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
 std::size_t whole_pages(std::size_t size) {
-    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const std::size_t page = page_size();
     return (size + page - 1) / page * page;
 }
 
@@ -68,6 +72,14 @@ FileMapping::~FileMapping() {
     if (data_ == nullptr) return;
     release_guard(slot_);
     munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void FileMapping::release_pages(std::span<const std::byte> part) const {
+    const std::size_t page = page_size();
+    const std::size_t from = whole_pages(static_cast<std::size_t>(part.data() - data_));
+    const std::size_t to = (static_cast<std::size_t>(part.data() - data_) + part.size()) / page * page;
+    // Nothing was ever written to these pages, so nothing is lost; a refusal costs memory alone.
+    if (from < to) madvise(const_cast<std::byte*>(data_) + from, to - from, MADV_DONTNEED);
 }
 
 Result<void> FileMapping::check() const {

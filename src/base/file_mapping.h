@@ -32,6 +32,9 @@ class FileMapping {
     const std::string& path() const { return path_; }
     /// Whether a fault was met. Cheap.
     bool lost() const { return lost_ != nullptr && lost_->load(std::memory_order_acquire); }
+    /// Takes the pages that lie wholly inside `part` of bytes() out of this process's memory, for work that reads a
+    /// file once; whoever reads them again gets them from the system again.
+    void release_pages(std::span<const std::byte> part) const;
     /// Errors: file_changed once the mapping is lost, or while the file's size is not what it was. One system call.
     Result<void> check() const;
 
