@@ -37,7 +37,7 @@ void matmul_float32(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
 }
 
 void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
-                  float* y, std::int64_t y_stride, std::byte*) {
+                    float* y, std::int64_t y_stride, std::byte*) {
     const quant::TypeInfo& type = quant::type_info(w.type);
     const std::int64_t width = type.law_width;
     for (std::int64_t r = row_begin; r < row_end; ++r) {
