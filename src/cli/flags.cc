@@ -136,7 +136,7 @@ void Flags::texts(const std::string& names, std::string metavar, std::vector<std
     });
 }
 
-void Flags::positional(std::string metavar, std::optional<std::string>& target, std::string help) {
+void Flags::positional(const std::string& metavar, std::optional<std::string>& target, std::string help) {
     entries_.push_back({"Arguments", metavar, "", std::move(help)});
     parser_->app.add_option(metavar, [&target](const CLI::results_t& values) {
         target = values.front();

@@ -47,7 +47,7 @@ class Flags {
     /// May be given several times.
     void texts(const std::string& names, std::string metavar, std::vector<std::string>& target, std::string help);
     /// An argument without a flag.
-    void positional(std::string metavar, std::optional<std::string>& target, std::string help);
+    void positional(const std::string& metavar, std::optional<std::string>& target, std::string help);
 
     void integer(const std::string& names, std::string metavar, IntegerRange range,
                  std::function<void(std::uint64_t)> sink, std::string help);
