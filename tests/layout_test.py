@@ -87,7 +87,7 @@ REGISTRIES = re.compile(
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 NAMESPACE = re.compile(r"^(?:inline\s+)?namespace\b[ \t]*([\w:]*)[ \t]*\{", re.MULTILINE)
-COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', re.DOTALL)
 TARGET = re.compile(r"^[ \t]*(puna_room|add_library|add_executable|add_custom_target)\(\s*([^\s)]+)", re.MULTILINE)
 
 
@@ -186,7 +186,8 @@ def check_namespaces(tree):
         own = f"puna::{room}"
         for name, offset in opened:
             is_own = name == own or name.startswith(own + "::") or (room == "api" and name == "puna")
-            if not is_own:
+            nested = not name.startswith("puna") and code.count("{", 0, offset) > code.count("}", 0, offset)
+            if not is_own and not nested:
                 yield f"{path}:{line_of(code, offset)}: namespace {name} in a file of {own}"
         only_preprocessor = not re.sub(r"^[ \t]*#(.*\\\n)*.*$", "", code, flags=re.MULTILINE).strip()
         if not opened and not only_preprocessor and not path.endswith(".inc"):
@@ -259,7 +260,7 @@ class TheChecks(unittest.TestCase):
         "src/CMakeLists.txt": "puna_room(base)\npuna_room(quant)\npuna_room(api)\nadd_library(puna x)\n",
         "src/base/a.h": '#include <vector>\n#include "puna/error.h"\n#include <fmt/core.h>\nnamespace puna::base {\n}\n',
         "src/base/try.h": "#define PUNA_A(x) \\\n    (x)\n",
-        "src/quant/q.cc": '#include "base/a.h"\n#include "quant/q.h"\nnamespace puna::quant {\nnamespace {\n}\n}\n',
+        "src/quant/q.cc": '#include "base/a.h"\n#include "quant/q.h"\nnamespace puna::quant {\nnamespace k {\n}\n}\n',
         "src/api/engine.cc": '#include "quant/q.h"\nnamespace puna {\n}\n',
         "tests/quant/q_test.cc": '#include "quant/q.h"\n#include "support/s.h"\n#include <gtest/gtest.h>\n',
         "tests/support/s.h": '#include "engine/e.h"\n#include "support/t.h"\n',
@@ -327,6 +328,10 @@ class TheChecks(unittest.TestCase):
 
     def test_namespace_of_another_room(self):
         self.assert_finds(check_namespaces, "src/base/b.cc", "namespace puna::quant {\n}\n", "namespace puna::quant")
+
+    def test_namespace_beside_that_of_the_room(self):
+        text = "namespace puna::base {\nchar c = '{';\n}\nnamespace other {\n}\n"
+        self.assert_finds(check_namespaces, "src/base/b.cc", text, "namespace other")
 
     def test_namespace_missing(self):
         self.assert_finds(check_namespaces, "src/base/b.cc", "int x;\n", "opens no namespace puna::base")
