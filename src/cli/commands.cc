@@ -30,6 +30,9 @@ constexpr Entry entries[] = {
     {"perplexity", "-m FILE -f FILE", "Measure how well a model predicts a text.", make_perplexity_command},
     {"bench", "-m FILE", "Measure the speed of prompt and generation beside what this machine can do.",
      make_bench_command},
+    {"quantize", "IN OUT TYPE", "Write a model's weights in fewer bits, as a GGUF file.", make_quantize_command},
+    {"convert", "IN OUT", "Write a model as one GGUF file, its tensors as they are or in another type.",
+     make_convert_command},
     {"doctor", "", "Print what this machine offers, and what puna chose.", make_doctor_command},
 };
 

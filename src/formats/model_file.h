@@ -33,6 +33,9 @@ class Metadata {
     std::map<std::string, MetadataValue, std::less<>> values;
     std::map<std::string, std::uint64_t, std::less<>>
         offsets;  // bytes from the file's start to the value; for messages
+    /// How the file stores the value, as a GGUF value type (gguf/layout.h); of an array, its elements' type. For
+    /// whoever writes the value again. Like `offsets`, it keeps the keys whose values were moved to the vocabulary.
+    std::map<std::string, std::uint32_t, std::less<>> stored_types;
 
     const MetadataValue* find(std::string_view key) const;
     Result<std::optional<std::uint64_t>> unsigned_integer(std::string_view key) const;

@@ -88,42 +88,71 @@ struct ScaleMin {
     float min;    // >= 0
 };
 
-/// The scale and min for which the sum of (x - (scale * q - min))^2 is least among the candidates, q in [0, top],
-/// min >= 0 (the types store no other). x: [width].
+/// A line through codes and values, x = scale * q + offset, and what it is worth.
+struct Line {
+    double scale;
+    double offset;  // <= 0: the types store no other
+    double error;   // the squared error, less the sum of x^2, which is common to all lines; HUGE_VAL for no line
+};
+
+/// The codes in [0, top] that `scale` and `offset` give to x, and the line that fits these codes best. x: [width].
+template <int width>
+Line fit_line(const float* x, double sum_x, float scale, float offset, int top) {
+    const float inverse = reciprocal_or_zero(scale);
+    const Lanes high = Lanes{} + static_cast<float>(top);
+    Lanes q_lanes = {};
+    Lanes qq_lanes = {};
+    Lanes xq_lanes = {};
+    for (int i = 0; i < width; i += 4) {
+        const Lanes value = load_lanes(x + i);
+        const Lanes q = round_lanes((value - offset) * inverse, Lanes{}, high);
+        q_lanes += q;
+        qq_lanes += q * q;
+        xq_lanes += value * q;
+    }
+    const double sum_q = fold(q_lanes);
+    const double qq = fold(qq_lanes);
+    const double xq = fold(xq_lanes);
+    const double determinant = width * qq - sum_q * sum_q;
+    if (!(determinant > 0.0)) return {0.0, 0.0, HUGE_VAL};
+    Line line = {};
+    line.scale = (width * xq - sum_q * sum_x) / determinant;
+    line.offset = (sum_x - line.scale * sum_q) / width;
+    if (line.offset > 0.0) {  // then the best that remains goes through the origin
+        line.scale = xq / qq;
+        line.offset = 0.0;
+    }
+    if (!(line.scale >= 0.0)) return {0.0, 0.0, HUGE_VAL};
+    line.error = line.scale * line.scale * qq + line.offset * line.offset * width +
+                 2.0 * line.scale * line.offset * sum_q - 2.0 * (line.scale * xq + line.offset * sum_x);
+    return line;
+}
+
+/// The scale and min for which the sum of (x - (scale * q - min))^2 is small, q in [0, top], min >= 0. Starts from
+/// grids on which the range of x spans one step less than `top` to one more. The best line is refined by turns, codes
+/// for the line and a line for the codes, as long as the error falls (Lloyd 1982, "Least squares quantization in PCM").
+/// x: [width].
 template <int width>
 ScaleMin fit_scale_min(const float* x, int top) {
+    constexpr float reach = 1.0f;
+    constexpr float step = 0.125f;
+    constexpr int refinements = 4;
     const float low = std::min(0.0f, *std::min_element(x, x + width));
     const float high = *std::max_element(x, x + width);
+    const float range = std::max(0.0f, high - low);
     const double sum_x = sum(x, width);
-    const float natural = std::max(0.0f, (high - low) / static_cast<float>(top));
-    ScaleMin best = {natural, -low};
-    double best_error = HUGE_VAL;
-    for (const float stretch : scale_stretches) {
-        const float inverse = reciprocal_or_zero(natural * stretch);
-        float q[width];
-        for (int i = 0; i < width; ++i)
-            q[i] = static_cast<float>(clamp_round((x[i] - low) * inverse, 0, top));
-        const double sum_q = sum(q, width);
-        const double qq = dot(q, q, width);
-        const double xq = dot(x, q, width);
-        // The line through the points (q, x); through the origin where its offset would be positive.
-        const double determinant = width * qq - sum_q * sum_q;
-        if (!(determinant > 0.0)) continue;
-        double scale = (width * xq - sum_q * sum_x) / determinant;
-        double offset = (sum_x - scale * sum_q) / width;
-        if (offset > 0.0) {
-            scale = xq / qq;
-            offset = 0.0;
-        }
-        // The squared error, less the sum of x^2, which is common to all candidates.
-        const double error = scale * scale * qq + offset * offset * width + 2.0 * scale * offset * sum_q -
-                             2.0 * (scale * xq + offset * sum_x);
-        if (scale >= 0.0 && error < best_error) {
-            best_error = error;
-            best = {static_cast<float>(scale), static_cast<float>(-offset)};
-        }
+    Line best = {range / static_cast<float>(top), low, HUGE_VAL};
+    for (float more = -reach; more <= reach; more += step) {
+        const Line line = fit_line<width>(x, sum_x, range / (static_cast<float>(top) + more), low, top);
+        if (line.error < best.error) best = line;
     }
-    return best;
+    for (int i = 0; i < refinements; ++i) {
+        const Line line =
+            fit_line<width>(x, sum_x, static_cast<float>(best.scale), static_cast<float>(best.offset), top);
+        if (!(line.error < best.error)) break;
+        best = line;
+    }
+    return {static_cast<float>(best.scale), static_cast<float>(-best.offset)};
 }
 
 /// Codes of a super-block with offsets: w = d * sub[s] * q - dmin * min[s].

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "quant/half.h"
 #include "quant/tensor_type.h"
@@ -92,6 +93,25 @@ inline int clamp_truncate(float value, int low, int high) {
     value = value > static_cast<float>(low) ? value : static_cast<float>(low);
     value = value < static_cast<float>(high) ? value : static_cast<float>(high);
     return static_cast<int>(value);
+}
+
+/// Four floats side by side. The order of sums is fixed by the code, so all builds agree.
+using Lanes [[gnu::vector_size(16)]] = float;
+
+inline Lanes load_lanes(const float* x) {
+    Lanes lanes;
+    std::memcpy(&lanes, x, sizeof(lanes));
+    return lanes;
+}
+inline double fold(Lanes lanes) {
+    return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
+/// Rounds to nearest even within [low, high]; NaN becomes `low`. |low| and |high| under 2^22.
+inline Lanes round_lanes(Lanes value, Lanes low, Lanes high) {
+    value = value > low ? value : low;
+    value = value < high ? value : high;
+    constexpr float magic = 12582912.0f;  // as in clamp_round
+    return (value + magic) - magic;
 }
 
 }  // namespace puna::quant

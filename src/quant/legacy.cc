@@ -123,12 +123,32 @@ void write_q5_1(const float* values, BlockQ5_1* block) {
     pack_nibbles(codes, block->qs);
 }
 
+float largest_absolute(const float* values) {
+    Lanes largest = {};
+    for (int i = 0; i < width; i += 4) {
+        const Lanes value = load_lanes(values + i);
+        const Lanes absolute = value < 0.0f ? -value : value;
+        largest = absolute > largest ? absolute : largest;
+    }
+    return std::max(std::max(largest[0], largest[2]), std::max(largest[1], largest[3]));
+}
+
 void write_q8_0(const float* values, BlockQ8_0* block) {
-    const float d = std::fabs(largest_magnitude(values, width)) / 127.0f;
+    using Integers [[gnu::vector_size(16)]] = std::int32_t;
+    const float d = largest_absolute(values) / 127.0f;
     const float inverse = reciprocal_or_zero(d);
-    for (int i = 0; i < width; ++i) {
-        // Halves away from zero, as the reference does.
-        block->qs[i] = static_cast<std::int8_t>(clamp_truncate(std::round(values[i] * inverse), -127, 127));
+    const Lanes high = Lanes{} + 127.0f;
+    for (int i = 0; i < width; i += 4) {
+        Lanes value = load_lanes(values + i) * inverse;
+        value = value > -high ? value : -high;
+        value = value < high ? value : high;
+        // Halves away from zero, as the reference does. What is cut off is exact.
+        Integers q = __builtin_convertvector(value, Integers);
+        const Lanes rest = value - __builtin_convertvector(q, Lanes);
+        q -= rest >= 0.5f;  // a comparison that holds is -1
+        q += rest <= -0.5f;
+        for (int j = 0; j < 4; ++j)
+            block->qs[i + j] = static_cast<std::int8_t>(q[j]);
     }
     store_u16(block->d, f32_to_f16(d));
 }

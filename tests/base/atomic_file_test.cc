@@ -49,6 +49,18 @@ TEST(AtomicFile, MakesAFileForItsOwnerAlone) {
     EXPECT_EQ(status.st_size, 0);
 }
 
+TEST(AtomicFile, MakesAFileForWhomTheUmaskLets) {
+    const TemporaryFolder folder;
+    const mode_t mask = umask(027);
+    auto file = AtomicFile::create(folder.path("model"), AtomicFile::Access::as_usual);
+    umask(mask);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(file->commit().ok());
+    struct stat status = {};
+    ASSERT_EQ(stat(folder.path("model").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0640u);
+}
+
 TEST(AtomicFile, DroppedWithoutCommitLeavesNothing) {
     const TemporaryFolder folder;
     const std::string path = folder.write("session", "old");

@@ -57,6 +57,19 @@ TEST(FileMapping, HoldsTheFilesBytes) {
     }
 }
 
+TEST(FileMapping, ReleasedPagesComeBackWhenTheyAreRead) {
+    const TemporaryFolder folder;
+    const std::size_t size = 6 * kPage + 7;
+    const auto mapping = must_open(folder.write("file", pattern(size)));
+    const std::span<const std::byte> bytes = mapping->bytes();
+    for (const auto part :
+         {bytes, bytes.first(0), bytes.last(1), bytes.subspan(1, kPage - 2), bytes.subspan(1, 3 * kPage)}) {
+        mapping->release_pages(part);
+        EXPECT_EQ(text_of(*mapping), pattern(size));
+    }
+    EXPECT_TRUE(mapping->check().ok());
+}
+
 TEST(FileMapping, AnEmptyFileHasNoBytes) {
     const TemporaryFolder folder;
     const std::string path = folder.write("empty", "");

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/try.h"
+#include "formats/gguf/vocabulary_keys.h"
 #include "formats/printable.h"
 
 namespace puna::formats::gguf {
@@ -25,10 +26,6 @@ using text::TokenKind;
 using text::Vocabulary;
 
 constexpr std::string_view model_key = "tokenizer.ggml.model";
-constexpr std::string_view tokens_key = "tokenizer.ggml.tokens";
-constexpr std::string_view scores_key = "tokenizer.ggml.scores";
-constexpr std::string_view kinds_key = "tokenizer.ggml.token_type";
-constexpr std::string_view merges_key = "tokenizer.ggml.merges";
 constexpr std::string_view add_bos_key = "tokenizer.ggml.add_bos_token";
 constexpr std::string_view add_eos_key = "tokenizer.ggml.add_eos_token";
 

@@ -42,11 +42,13 @@ class MetadataReader {
         if (key.empty()) return cursor_.malformed(unnamed, "is empty", start);
         if (!is_utf8(key)) return cursor_.malformed(unnamed.with("name"), "is not UTF-8", start);
         const Field field{"key", key, index, "value", {}};
-        PUNA_CHECK(take(field, key.size() + 128));  // the map's nodes
+        PUNA_CHECK(take(field, 2 * key.size() + 192));  // the maps' nodes
         const std::uint64_t type_offset = cursor_.offset();
         PUNA_TRY(const auto type_id, cursor_.number<std::uint32_t>(field.with("value type")));
         const std::uint64_t value_offset = cursor_.offset();
         PUNA_TRY(auto value, read_value(field, type_id, type_offset));
+        const bool is_array = static_cast<ValueType>(type_id) == ValueType::array;
+        metadata.stored_types.emplace(std::string(key), is_array ? element_type_ : type_id);
         if (!metadata.values.emplace(std::string(key), std::move(value)).second) {
             return cursor_.malformed(field.with("name"), "occurs twice", start);
         }
@@ -83,6 +85,7 @@ class MetadataReader {
     Result<MetadataValue> array(const Field& field) {
         const std::uint64_t type_offset = cursor_.offset();
         PUNA_TRY(const auto type_id, cursor_.number<std::uint32_t>(field.with("array type")));
+        element_type_ = type_id;
         const std::uint64_t count_offset = cursor_.offset();
         PUNA_TRY(const std::uint64_t count, cursor_.count(field.with("array count")));
         if (count > max_array_elements) {
@@ -193,6 +196,7 @@ class MetadataReader {
 
     Cursor& cursor_;
     Budget budget_;
+    std::uint32_t element_type_ = 0;  // of the array read last
 };
 
 }  // namespace

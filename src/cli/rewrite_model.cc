@@ -1,0 +1,311 @@
+#include "cli/rewrite_model.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <tuple>
+
+#include "base/cpu.h"
+#include "base/thread_pool.h"
+#include "base/try.h"
+#include "cli/exit_code.h"
+#include "cli/units.h"
+#include "formats/printable.h"
+
+namespace puna::cli {
+namespace {
+
+using convert::PlannedTensor;
+using convert::QuantizePlan;
+
+std::string_view type_name(quant::TensorType type) {
+    return quant::type_info(type).name;
+}
+
+Result<const convert::Mix*> parse_mix(const std::string& name) {
+    if (const convert::Mix* mix = convert::find_mix(name)) return mix;
+    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no type that puna writes", name),
+                 fmt::format("types are {}", mix_names())};
+}
+
+/// "GLOB=TYPE"; the type behind the last '='.
+Result<convert::TypeOverride> parse_override(const std::string& text) {
+    const std::size_t equals = text.rfind('=');
+    if (equals == std::string::npos || equals == 0) {
+        return Error{ErrorCode::invalid_argument, fmt::format("--tensor-type takes GLOB=TYPE, not '{}'", text),
+                     "for example --tensor-type 'blk.*.ffn_down.weight=Q6_K'"};
+    }
+    const std::string name = text.substr(equals + 1);
+    const quant::TypeInfo* type = quant::find_type(name);
+    if (type == nullptr || type->from_float == nullptr) {
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("--tensor-type: '{}' is no tensor type that puna writes", name),
+                     "mixes such as Q4_K_M are for whole models; a tensor takes one type, such as Q4_K"};
+    }
+    return convert::TypeOverride{text.substr(0, equals), type->type};
+}
+
+// ---- The talk ----
+
+std::string duration_words(double seconds) {
+    const auto whole = static_cast<std::uint64_t>(std::ceil(seconds));
+    if (whole < 60) return fmt::format("{} s", whole);
+    if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
+    return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
+}
+
+/// One line that is rewritten on a terminal; elsewhere a line of its own each ten seconds.
+class ProgressLine {
+  public:
+    void show(std::uint64_t done, std::uint64_t all) {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - last_shown_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(10))) return;
+        last_shown_ = now;
+        const double seconds = std::chrono::duration<double>(now - start_).count();
+        const double part = all == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(all);
+        const std::string left =
+            part > 0.01 ? fmt::format(", {} left", duration_words(seconds / part * (1 - part))) : std::string();
+        talk(fmt::format("{}puna: {:3.0f} % of {}{}{}", terminal_ ? "\r\x1b[K" : "", 100 * part, bytes_words(all), left,
+                         terminal_ ? "" : "\n"));
+        shown_ = true;
+    }
+    /// Leaves the line that is being rewritten.
+    void end() const {
+        if (terminal_ && shown_) talk("\n");
+    }
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+  private:
+    bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+    bool shown_ = false;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    std::chrono::steady_clock::time_point last_shown_ = start_;
+};
+
+/// Tensors that could not have the type that was meant for them.
+struct Fallback {
+    quant::TensorType wanted;
+    quant::TensorType type;
+    std::uint64_t row_elements;
+    std::uint64_t tensors = 0;
+};
+
+std::vector<Fallback> fallbacks(const QuantizePlan& plan) {
+    std::map<std::tuple<quant::TensorType, quant::TensorType, std::uint64_t>, std::uint64_t> counts;
+    for (const PlannedTensor& tensor : plan.tensors) {
+        if (tensor.wanted != tensor.type) ++counts[{tensor.wanted, tensor.type, tensor.source->shape.back()}];
+    }
+    std::vector<Fallback> all;
+    for (const auto& [key, count] : counts)
+        all.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), count});
+    return all;
+}
+
+void report_fallbacks(const QuantizePlan& plan) {
+    for (const Fallback& fallback : fallbacks(plan)) {
+        note(fmt::format("{} {} {} in place of {}: rows of {} elements are no whole number of its blocks of {}",
+                         fallback.tensors, fallback.tensors == 1 ? "tensor becomes" : "tensors become",
+                         type_name(fallback.type), type_name(fallback.wanted), fallback.row_elements,
+                         quant::type_info(fallback.wanted).block_elements));
+    }
+}
+
+// ---- The answer ----
+
+std::string shape_words(const std::vector<std::uint64_t>& shape) {
+    return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, " x "));
+}
+
+double bits_per_weight(const QuantizePlan& plan) {
+    std::uint64_t bytes = 0;
+    std::uint64_t elements = 0;
+    for (const PlannedTensor& tensor : plan.tensors) {
+        bytes += tensor.bytes;
+        elements += tensor.source->elements();
+    }
+    return elements == 0 ? 0.0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(elements);
+}
+
+std::string total_words(const QuantizePlan& plan) {
+    return fmt::format("{} from {}, {:.2f} bits per weight", bytes_words(plan.layout.file_bytes),
+                       bytes_words(plan.source->file_bytes), bits_per_weight(plan));
+}
+
+std::string plan_table(const QuantizePlan& plan) {
+    std::size_t width = 0;
+    for (const PlannedTensor& tensor : plan.tensors)
+        width = std::max(width, formats::printable(tensor.source->name).size());
+    std::string table;
+    for (const PlannedTensor& tensor : plan.tensors) {
+        const std::string change =
+            tensor.type == tensor.source->type
+                ? std::string(type_name(tensor.type))
+                : fmt::format("{} -> {}", type_name(tensor.source->type), type_name(tensor.type));
+        const std::string instead =
+            tensor.wanted == tensor.type ? "" : fmt::format("  in place of {}", type_name(tensor.wanted));
+        table += fmt::format("{:<{}}  {:<14}  {:>10}  {}{}\n", formats::printable(tensor.source->name), width,
+                             shape_words(tensor.source->shape), bytes_words(tensor.bytes), change, instead);
+    }
+    return table + total_words(plan) + "\n";
+}
+
+Json summary(const QuantizePlan& plan) {
+    Json types = Json::object();
+    std::map<std::string_view, std::pair<std::uint64_t, std::uint64_t>> shares;  // tensors, bytes
+    for (const PlannedTensor& tensor : plan.tensors) {
+        auto& [tensors, bytes] = shares[type_name(tensor.type)];
+        ++tensors;
+        bytes += tensor.bytes;
+    }
+    for (const auto& [name, share] : shares)
+        types[std::string(name)] = {{"tensors", share.first}, {"bytes", share.second}};
+    Json instead = Json::array();
+    for (const Fallback& fallback : fallbacks(plan)) {
+        instead.push_back({{"wanted", type_name(fallback.wanted)},
+                           {"type", type_name(fallback.type)},
+                           {"row_elements", fallback.row_elements},
+                           {"tensors", fallback.tensors}});
+    }
+    return {{"input_bytes", plan.source->file_bytes},
+            {"output_bytes", plan.layout.file_bytes},
+            {"bits_per_weight", bits_per_weight(plan)},
+            {"types", types},
+            {"fallbacks", instead}};
+}
+
+Json plan_json(const QuantizePlan& plan) {
+    Json json = summary(plan);
+    Json tensors = Json::array();
+    for (const PlannedTensor& tensor : plan.tensors) {
+        tensors.push_back({{"name", tensor.source->name},
+                           {"shape", tensor.source->shape},
+                           {"from", type_name(tensor.source->type)},
+                           {"to", type_name(tensor.type)},
+                           {"bytes", tensor.bytes}});
+    }
+    json["tensors"] = std::move(tensors);
+    return json;
+}
+
+// ---- The target ----
+
+std::filesystem::path folder_of(const std::string& path) {
+    std::error_code ignored;
+    std::filesystem::path place =
+        std::filesystem::weakly_canonical(path, ignored);  // a link's file is what is replaced
+    if (place.empty()) place = path;
+    return place.has_parent_path() ? place.parent_path() : ".";
+}
+
+Result<void> check_room(const std::string& path, std::uint64_t needed) {
+    std::error_code failed;
+    const std::filesystem::space_info space = std::filesystem::space(folder_of(path), failed);
+    if (failed || space.available >= needed) return {};  // where nothing can be told, writing will
+    return Error{ErrorCode::io_error,
+                 fmt::format("{}: the file takes {}, and {} are free on its disk", formats::printable_path(path),
+                             bytes_words(needed), bytes_words(space.available)),
+                 "make room, or choose a smaller type"};
+}
+
+}  // namespace
+
+std::string mix_names() {
+    std::string names;
+    for (const convert::Mix& mix : convert::all_mixes())
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", mix.name);
+    return names;
+}
+
+void RewriteModel::declare_files(Flags& flags) {
+    flags.positional("IN", input_, "The model: a GGUF file; any shard of one in several files.");
+    flags.positional("OUT", output_, "The GGUF file to write.");
+}
+
+void RewriteModel::declare(Flags& flags) {
+    flags.section("Types");
+    flags.texts("--tensor-type", "GLOB=TYPE", tensor_types_,
+                "Give TYPE to the tensors whose names match GLOB (* and ? stand for characters). May be repeated; the "
+                "last that matches decides.");
+    flags.flag("--pure", pure_, "All matrices in one type: no exceptions for those that matter more.");
+    flags.flag("--allow-requantize", allow_requantize_,
+               "Quantize weights that are quantized already, at the loss of both.");
+    flags.section("Work");
+    flags.flag("--dry-run", dry_run_, "Print the plan, and write nothing.");
+    flags.flag("--force", force_, "Replace OUT if it exists.");
+    flags.integer("-t,--num-threads", "N", {1, 1024}, threads_,
+                  "Threads (default: the cores that this process may use). The file is the same for any number.");
+    flags.section("Output");
+    flags.flag("--json", json_, "Print one JSON object.");
+}
+
+Result<convert::QuantizeOptions> RewriteModel::options(const std::optional<std::string>& type) const {
+    convert::QuantizeOptions options;
+    if (type) {
+        PUNA_TRY(options.mix, parse_mix(*type));
+    } else if (pure_) {
+        return Error{ErrorCode::invalid_argument, "--pure is given without a type", "give --type TYPE"};
+    }
+    options.pure = pure_;
+    options.allow_requantize = allow_requantize_;
+    for (const std::string& text : tensor_types_) {
+        PUNA_TRY(convert::TypeOverride parsed, parse_override(text));
+        options.overrides.push_back(std::move(parsed));
+    }
+    return options;
+}
+
+Result<void> RewriteModel::check_target() const {
+    std::error_code ignored;
+    if (force_ || !std::filesystem::exists(*output_, ignored)) return {};
+    return Error{ErrorCode::invalid_argument, fmt::format("{} exists already", formats::printable_path(*output_)),
+                 "choose another name, or give --force to replace it"};
+}
+
+/// Returns the seconds that it took.
+Result<double> RewriteModel::write(const convert::QuantizePlan& plan, const InterruptWatch& interrupts) const {
+    PUNA_CHECK(check_room(*output_, plan.layout.file_bytes));
+    PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
+             base::ThreadPool::create(threads_.value_or(base::usable_cores())));
+    ProgressLine line;
+    const Result<void> written =
+        convert::write_model(plan, *output_, *pool, [&](std::uint64_t done, std::uint64_t all) {
+            line.show(done, all);
+            return !interrupts.interrupted();
+        });
+    line.end();
+    PUNA_CHECK(written);
+    return line.seconds();
+}
+
+Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& output) {
+    if (!input_ || !output_) {
+        return Error{ErrorCode::invalid_argument, "a file is missing", "give the model's file and the file to write"};
+    }
+    PUNA_TRY(const convert::QuantizeOptions chosen, options(type));
+    if (!dry_run_) PUNA_CHECK(check_target());
+    const InterruptWatch interrupts;
+    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source, formats::read_model_file(*input_));
+    PUNA_TRY(const QuantizePlan plan, convert::plan_quantization(source, chosen));
+    report_fallbacks(plan);
+    if (dry_run_) {
+        PUNA_CHECK(json_ ? output.write_line(json_line(plan_json(plan))) : output.write(plan_table(plan)));
+        return exit_ok;
+    }
+    PUNA_TRY(const double seconds, write(plan, interrupts));
+    if (json_) {
+        Json json = summary(plan);
+        json["seconds"] = seconds;
+        PUNA_CHECK(output.write_line(json_line(json)));
+    } else {
+        note(fmt::format("{}: {}, in {:.1f} s", formats::printable_path(*output_), total_words(plan), seconds));
+    }
+    return exit_ok;
+}
+
+}  // namespace puna::cli

@@ -1,0 +1,46 @@
+// What quantize and convert share: a model file goes in, one GGUF file comes out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/console.h"
+#include "cli/flags.h"
+#include "cli/interrupt.h"
+#include "convert/quantize.h"
+#include "puna/error.h"
+
+namespace puna::cli {
+
+class RewriteModel {
+  public:
+    void declare_files(Flags& flags);
+    /// Everything else but how the type is named.
+    void declare(Flags& flags);
+
+    /// Plans, and does the work unless only the plan is wanted. `type`: a mix's name; none to keep all types. Returns
+    /// the exit code. Errors: invalid_argument, those of read_model_file, plan_quantization and write_model.
+    Result<int> run(const std::optional<std::string>& type, Output& output);
+
+  private:
+    Result<convert::QuantizeOptions> options(const std::optional<std::string>& type) const;
+    Result<void> check_target() const;
+    Result<double> write(const convert::QuantizePlan& plan, const InterruptWatch& interrupts) const;
+
+    std::optional<std::string> input_;
+    std::optional<std::string> output_;
+    std::vector<std::string> tensor_types_;
+    std::optional<std::uint32_t> threads_;
+    bool pure_ = false;
+    bool allow_requantize_ = false;
+    bool force_ = false;
+    bool dry_run_ = false;
+    bool json_ = false;
+};
+
+/// The names that a TYPE may have, for help and messages.
+std::string mix_names();
+
+}  // namespace puna::cli

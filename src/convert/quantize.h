@@ -1,0 +1,65 @@
+// Rewrites a model as one GGUF v3 file, its tensors in other types or as they are: first a plan, then the work.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "convert/mix.h"
+#include "formats/gguf/writer.h"
+#include "formats/model_file.h"
+#include "puna/error.h"
+#include "quant/tensor_type.h"
+
+namespace puna::convert {
+
+/// "blk.*.ffn_down.weight=Q6_K".
+struct TypeOverride {
+    std::string glob;  // of whole tensor names
+    quant::TensorType type;
+};
+
+struct QuantizeOptions {
+    const Mix* mix = nullptr;  // null: tensors keep their types, but for the overrides
+    bool pure = false;         // every convertible tensor in the mix's base type
+    bool allow_requantize = false;
+    std::vector<TypeOverride> overrides;  // the last that fits decides
+};
+
+struct PlannedTensor {
+    const formats::FoundTensor* source;
+    quant::TensorType wanted;  // by mix and overrides
+    quant::TensorType type;    // that it gets: `wanted`, or its fallback where the rows do not divide
+    std::uint64_t bytes;       // of the result
+};
+
+/// What will be written. Immutable; holds the source file.
+struct QuantizePlan {
+    std::shared_ptr<const formats::ModelFile> source;
+    std::vector<PlannedTensor> tensors;  // in the order of the source
+    formats::gguf::FileLayout layout;
+};
+
+/// Decides everything that can be decided without looking at a weight. general.file_type and
+/// general.quantization_version are set where a mix is given.
+/// Errors: invalid_argument (an override that fits no convertible tensor; quantized weights that would be quantized
+/// again without `allow_requantize`; a type that cannot be written), unsupported_tensor_type (weights that this build
+/// cannot decode), not_yet (a tensor in several parts), and those of lay_out_file.
+Result<QuantizePlan> plan_quantization(std::shared_ptr<const formats::ModelFile> source,
+                                       const QuantizeOptions& options);
+
+/// Called now and then with the bytes of the source that are done, and all of them; false ends the work.
+using QuantizeProgress = std::function<bool(std::uint64_t done, std::uint64_t all)>;
+
+/// Does the work, tensor by tensor in pieces, in memory of about 100 MiB whatever the model; the bytes do not depend
+/// on the pool. The file appears when it is whole and on disk; after an error or `cancelled` nothing of it is left.
+/// What stands at `path` is replaced.
+/// Errors: cancelled, io_error, file_changed, invalid_number (a weight that is no finite number, or too large for its
+/// new type: the message says which).
+Result<void> write_model(const QuantizePlan& plan, const std::string& path, base::ThreadPool& pool,
+                         const QuantizeProgress& progress);
+
+}  // namespace puna::convert

@@ -1,0 +1,140 @@
+// puna quantize and puna convert.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cli/fixture.h"
+
+namespace puna::cli {
+namespace {
+
+using support::Process;
+using testing::HasSubstr;
+
+class Quantize : public CommandLine {
+  protected:
+    std::string out() const { return folder_.path("out.gguf"); }
+    const std::string& plain() {
+        if (plain_.empty()) plain_ = folder_.write("plain.gguf", support::tiny_model());
+        return plain_;
+    }
+    static std::string bytes(const std::string& path) {
+        std::ifstream file(path, std::ios::binary);
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+    std::size_t files() const {
+        const auto entries = std::filesystem::directory_iterator(std::filesystem::path(out()).parent_path());
+        return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+    }
+
+  private:
+    std::string plain_;
+};
+
+TEST_F(Quantize, WritesAModelThatRuns) {
+    const Json json = json_of({"quantize", plain(), out(), "q8_0"});
+    EXPECT_EQ(json["output_bytes"], std::filesystem::file_size(out()));
+    EXPECT_EQ(json["input_bytes"], std::filesystem::file_size(plain()));
+    EXPECT_EQ(json["types"]["Q8_0"]["tensors"], 15);
+    EXPECT_EQ(json["types"]["F32"]["tensors"], 5);
+    EXPECT_GT(json["bits_per_weight"], 8.0);
+    EXPECT_GE(json["seconds"], 0.0);
+    EXPECT_EQ(json["fallbacks"], Json::array());
+    EXPECT_EQ(json_of({"show", out()})["types"], json["types"]);
+    EXPECT_EQ(json_of({"run", "-m", out(), "-p", "the", "-n", "4", "--temp", "0"})["ids"].size(), 4U);
+}
+
+TEST_F(Quantize, TellsPeopleWhatItDid) {
+    const Outcome outcome = run_puna({"quantize", plain(), out(), "Q4_K_M"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, HasSubstr("tensors become Q5_0 in place of Q4_K: rows of 64 elements"));
+    EXPECT_THAT(outcome.err, HasSubstr("bits per weight"));
+}
+
+TEST_F(Quantize, DryRunPrintsThePlanAndWritesNothing) {
+    const Outcome outcome = run_puna({"quantize", plain(), out(), "Q4_K_M", "--dry-run"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.out, HasSubstr("F32 -> Q5_0  in place of Q4_K"));
+    EXPECT_THAT(outcome.out, HasSubstr("blk.1.ffn_down.weight"));
+    const Json json = json_of({"quantize", plain(), out(), "Q4_K_M", "--dry-run"});
+    EXPECT_EQ(json["tensors"].size(), 20U);
+    EXPECT_EQ(json["tensors"][0]["name"], "token_embd.weight");
+    EXPECT_EQ(json["tensors"][0]["to"], "Q8_0");
+    EXPECT_EQ(json["fallbacks"].size(), 4U);
+    EXPECT_EQ(files(), 1U);
+    const Json done = json_of({"quantize", plain(), out(), "Q4_K_M"});
+    EXPECT_EQ(done["output_bytes"], json["output_bytes"]);
+}
+
+TEST_F(Quantize, SameBytesForAnyNumberOfThreads) {
+    run_puna({"quantize", plain(), folder_.path("one.gguf"), "Q5_1", "-t", "1"});
+    run_puna({"quantize", plain(), folder_.path("three.gguf"), "Q5_1", "-t", "3"});
+    EXPECT_FALSE(bytes(folder_.path("one.gguf")).empty());
+    EXPECT_TRUE(bytes(folder_.path("one.gguf")) == bytes(folder_.path("three.gguf")));
+}
+
+TEST_F(Quantize, ReplacesOnlyWithForce) {
+    folder_.write("out.gguf", std::string_view("mine"));
+    EXPECT_EQ(error_of({"quantize", plain(), out(), "Q8_0"}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(bytes(out()), "mine");
+    EXPECT_EQ(json_of({"quantize", plain(), out(), "Q8_0", "--force"})["types"]["Q8_0"]["tensors"], 15);
+}
+
+TEST_F(Quantize, TakesTypesForSingleTensors) {
+    const Json json = json_of({"quantize", plain(), out(), "Q8_0", "--tensor-type", "*.attn_?.weight=bf16",
+                               "--tensor-type", "token_embd.weight=F16"});
+    EXPECT_EQ(json["types"]["BF16"]["tensors"], 6);
+    EXPECT_EQ(json["types"]["F16"]["tensors"], 1);
+    for (const char* wrong : {"attn", "=Q8_0", "*=Q4_K_M", "*=", "none.*=Q8_0"}) {
+        EXPECT_EQ(error_of({"quantize", plain(), out(), "Q8_0", "--force", "--tensor-type", wrong}, 2)["code"],
+                  "invalid_argument")
+            << wrong;
+    }
+}
+
+TEST_F(Quantize, RefusesWhatCannotBe) {
+    EXPECT_THAT(error_of({"quantize", plain(), out(), "Q9"}, 2)["hint"], HasSubstr("Q4_K_M"));
+    EXPECT_EQ(error_of({"quantize", plain(), out()}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"quantize", plain()}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"convert", plain()}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"convert", plain(), out(), "--pure"}, 2)["code"], "invalid_argument");
+    EXPECT_THAT(error_of({"quantize", tiny(), out(), "Q8_0"}, 2)["hint"], HasSubstr("--allow-requantize"));
+    EXPECT_EQ(error_of({"quantize", folder_.path("none.gguf"), out(), "Q8_0"}, 3)["code"], "file_not_found");
+    EXPECT_EQ(error_of({"quantize", plain(), folder_.path("no/folder/out.gguf"), "Q8_0"}, 1)["code"], "io_error");
+    EXPECT_FALSE(std::filesystem::exists(out()));
+    EXPECT_EQ(json_of({"quantize", tiny(), out(), "Q8_0", "--allow-requantize"})["types"]["Q8_0"]["tensors"], 15);
+}
+
+TEST_F(Quantize, InterruptLeavesNothing) {
+    // The slowest type, on one thread: seconds of work.
+    Process process(
+        puna_command({"quantize", demo(), out(), "Q5_K_M", "--allow-requantize", "--pure", "-t", "1", "--json"}));
+    process.wait_for_talk(1);  // the fallbacks are told before the work begins
+    process.interrupt();
+    EXPECT_EQ(process.finish(), 130);
+    EXPECT_EQ(process.out(), "");
+    EXPECT_EQ(last_error(process.err())["code"], "cancelled");
+    EXPECT_EQ(files(), 0U);
+}
+
+TEST_F(Quantize, ConvertKeepsEveryByteOfTheTensors) {
+    const Json json = json_of({"convert", demo(), out()});
+    EXPECT_EQ(json["output_bytes"], json["input_bytes"]);
+    EXPECT_TRUE(bytes(out()) == bytes(demo()));
+}
+
+TEST_F(Quantize, ConvertMakesOneFileOfOldOnesAndShards) {
+    const std::string old = folder_.write("old.gguf", support::tiny_model());
+    const std::string shard = PUNA_TEST_DATA "/formats/data/gguf_py-00002-of-00003.gguf";
+    json_of({"convert", shard, out()});
+    EXPECT_GT(std::filesystem::file_size(out()), std::filesystem::file_size(shard));
+    const Json json = json_of({"convert", old, out(), "--force", "--type", "f16"});
+    EXPECT_EQ(json["types"]["F16"]["tensors"], 15);
+    json_of({"quantize", old, folder_.path("quantized.gguf"), "F16"});
+    EXPECT_TRUE(bytes(out()) == bytes(folder_.path("quantized.gguf")));
+}
+
+}  // namespace
+}  // namespace puna::cli

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Measures what quantization loses: puna beside llama-quantize, type by type, on the same weights.
+
+Prints a table of relative errors (the root of the squared error's sum over that of the squared weights') for the table in
+docs/quantization.md. Authoring time only; needs the packages gguf and numpy, and both programs:
+    python3 tools/measure_quantization.py --puna build/release/puna --peer llama-quantize [MODEL.gguf]
+Without a model, weights are random: normally distributed, and with heavier tails (Student's t, 5 degrees of freedom).
+A model in a quantized type is decoded first; what is measured then is the loss on the decoded weights.
+"""
+
+import argparse
+import subprocess
+import tempfile
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+TYPES = "Q8_0 Q6_K Q5_K Q5_1 Q5_0 Q4_K Q4_1 Q4_0 IQ4_NL IQ4_XS Q3_K Q2_K".split()
+PEER_NAMES = {"Q5_K": "Q5_K_S", "Q4_K": "Q4_K_S", "Q3_K": "Q3_K_S"}
+
+
+def write_random_model(path, draw):
+    writer = gguf.GGUFWriter(path, "llama")
+    for add, value in [(writer.add_block_count, 1), (writer.add_context_length, 256), (writer.add_embedding_length, 512),
+                       (writer.add_feed_forward_length, 512), (writer.add_head_count, 8),
+                       (writer.add_layer_norm_rms_eps, 1e-5), (writer.add_vocab_size, 512)]:
+        add(value)
+    rows = {"token_embd": 512, "blk.0.ffn_up": 1024, "blk.0.ffn_down": 1024}
+    for name, count in rows.items():
+        writer.add_tensor(f"{name}.weight", (0.02 * draw((count, 512))).astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def tensors(path):
+    return {t.name: t for t in gguf.GGUFReader(path).tensors}
+
+
+def decoded(tensor):
+    return gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float64)
+
+
+def relative_error(source, result, wanted):
+    """Over the tensors that are in the type that was asked for."""
+    error = power = 0.0
+    for name, tensor in result.items():
+        if tensor.tensor_type.name == wanted:
+            weights = decoded(source[name])
+            error += np.sum((decoded(tensor) - weights) ** 2)
+            power += np.sum(weights**2)
+    return (error / power) ** 0.5 if power else float("nan")
+
+
+def run(*command):
+    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+
+
+def measure(source_path, puna, peer, folder, title):
+    source = tensors(source_path)
+    print(f"\n{title}\n| type | puna | llama-quantize |\n|---|---|---|")
+    for name in TYPES:
+        peer_name = PEER_NAMES.get(name, name)
+        run(puna, "quantize", source_path, folder / "p.gguf", peer_name, "--pure", "--force")
+        run(peer, "--pure", source_path, folder / "l.gguf", peer_name, "1")
+        errors = [relative_error(source, tensors(folder / file), name) for file in ("p.gguf", "l.gguf")]
+        mark = "" if errors[0] <= errors[1] * 1.0005 else " worse"
+        print(f"| {name} | {errors[0]:.5f} | {errors[1]:.5f} |{mark}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--puna", required=True)
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("model", nargs="?")
+    arguments = parser.parse_args()
+    random = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = folder / "source.gguf"
+        if arguments.model:
+            run(arguments.puna, "convert", arguments.model, source, "--type", "F16")
+            measure(source, arguments.puna, arguments.peer, folder, arguments.model)
+            return
+        for title, draw in [("normal", random.standard_normal), ("Student's t", lambda n: random.standard_t(5, n))]:
+            write_random_model(source, draw)
+            measure(source, arguments.puna, arguments.peer, folder, title)
+
+
+if __name__ == "__main__":
+    main()
