@@ -33,8 +33,8 @@ enum class ErrorCode {
     invalid_number,  ///< NaN or infinity where a finite number must be
     text_too_short,  ///< not enough text for what was asked
     io_error,        ///< a write, a rename, a sync that failed
-    cancelled,
-    not_yet,  ///< planned, and not in this version
+    cancelled,       ///< interrupted by its user (exit code 130)
+    not_yet,         ///< planned, and not in this version
 };
 
 /// The stable snake_case name of `code`.
