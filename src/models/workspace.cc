@@ -5,21 +5,20 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/align.h"
 #include "base/try.h"
 
 namespace puna::models {
 namespace {
 
-std::size_t aligned(std::size_t bytes) {
-    return (bytes + 63) / 64 * 64;
-}
+using base::round_up_to_line;
 
 /// Scratch of one thread: the most that any step takes.
 std::size_t thread_scratch_bytes(const Dimensions& dims, const kernels::KernelTable& kernels,
                                  const nn::Attention& attention) {
     const std::int64_t widest = std::max({dims.embedding, dims.feed_forward, dims.heads * dims.head_dim});
     const std::size_t normed_row = static_cast<std::size_t>(dims.embedding) * sizeof(float);
-    return aligned(std::max({kernels.matmul_scratch_bytes(widest), normed_row, attention.scratch_bytes()}));
+    return round_up_to_line(std::max({kernels.matmul_scratch_bytes(widest), normed_row, attention.scratch_bytes()}));
 }
 
 }  // namespace
@@ -33,7 +32,7 @@ Workspace::Places Workspace::lay_out(const Dimensions& dims, nn::LinearForms for
     Places at;
     const auto take_bytes = [&](std::size_t bytes) {
         std::byte* place = memory == nullptr ? nullptr : memory + at.bytes;
-        at.bytes += aligned(bytes);
+        at.bytes += round_up_to_line(bytes);
         return place;
     };
     const auto take = [&](std::int64_t values_per_row) {

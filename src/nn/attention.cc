@@ -4,16 +4,16 @@
 #include <cstring>
 #include <utility>
 
+#include "base/align.h"
+
 namespace puna::nn {
 namespace {
+
+using base::round_up_to_line;
 
 constexpr std::int64_t blocks_per_segment = kernels::attention_segment_positions / kernels::kv_block_positions;
 constexpr std::int64_t rows_per_tile = 32;  // query rows that share one pass over K and V
 constexpr std::int64_t max_partials = 256;  // tile segments computed apart, at most
-
-std::size_t aligned(std::size_t bytes) {
-    return (bytes + 63) / 64 * 64;
-}
 
 }  // namespace
 
@@ -36,15 +36,15 @@ Attention::Attention(std::int64_t heads, std::int64_t kv_heads, std::int64_t hea
 std::size_t Attention::partial_bytes() const {
     // Segments are split only for tiles of one token.
     return static_cast<std::size_t>(max_partials * kv_heads_) *
-           (aligned(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float)) +
-            2 * aligned(static_cast<std::size_t>(group_) * sizeof(float)));
+           (round_up_to_line(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float)) +
+            2 * round_up_to_line(static_cast<std::size_t>(group_) * sizeof(float)));
 }
 
 std::size_t Attention::scratch_bytes() const {
     const auto rows = static_cast<std::size_t>(tile_rows_);
-    const std::size_t one =
-        aligned(rows * static_cast<std::size_t>(head_dim_) * sizeof(float)) + 2 * aligned(rows * sizeof(float));
-    return aligned(rows * sizeof(float*)) + aligned(rows * sizeof(std::int64_t)) + 2 * one;
+    const std::size_t one = round_up_to_line(rows * static_cast<std::size_t>(head_dim_) * sizeof(float)) +
+                            2 * round_up_to_line(rows * sizeof(float));
+    return round_up_to_line(rows * sizeof(float*)) + round_up_to_line(rows * sizeof(std::int64_t)) + 2 * one;
 }
 
 void Attention::plan(const Batch& batch, std::size_t threads) {
@@ -80,8 +80,8 @@ void Attention::plan(const Batch& batch, std::size_t threads) {
 }
 
 Attention::Partial Attention::partial_at(std::byte* memory, std::int64_t index) const {
-    const std::size_t outputs = aligned(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float));
-    const std::size_t scalars = aligned(static_cast<std::size_t>(group_) * sizeof(float));
+    const std::size_t outputs = round_up_to_line(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float));
+    const std::size_t scalars = round_up_to_line(static_cast<std::size_t>(group_) * sizeof(float));
     std::byte* base = memory + static_cast<std::size_t>(index) * (outputs + 2 * scalars);
     return {reinterpret_cast<float*>(base), reinterpret_cast<float*>(base + outputs),
             reinterpret_cast<float*>(base + outputs + scalars)};
@@ -90,8 +90,8 @@ Attention::Partial Attention::partial_at(std::byte* memory, std::int64_t index) 
 void Attention::run_segment(const Work& work, const Tile& tile, std::int64_t kv_head, std::int64_t segment,
                             std::byte* scratch, Partial out) const {
     auto** queries = reinterpret_cast<const float**>(scratch);  // [rows]
-    auto* row_positions =
-        reinterpret_cast<std::int64_t*>(scratch + aligned(static_cast<std::size_t>(tile_rows_) * sizeof(float*)));
+    auto* row_positions = reinterpret_cast<std::int64_t*>(
+        scratch + round_up_to_line(static_cast<std::size_t>(tile_rows_) * sizeof(float*)));
     const std::int64_t begin = segment * kernels::attention_segment_positions;
     std::int64_t rows = 0;
     for (std::int64_t t = 0; t < tile.tokens; ++t) {
@@ -171,8 +171,9 @@ void Attention::run(const Compute& compute, const KvCache& cache, std::int64_t l
         const Tile& tile = tiles_[static_cast<std::size_t>(t)];
         std::byte* scratch = compute.thread_scratch(worker);
         const auto rows = static_cast<std::size_t>(tile_rows_);
-        std::byte* next = scratch + aligned(rows * sizeof(float*)) + aligned(rows * sizeof(std::int64_t));
-        const auto take = [&next](std::size_t bytes) { return std::exchange(next, next + aligned(bytes)); };
+        std::byte* next =
+            scratch + round_up_to_line(rows * sizeof(float*)) + round_up_to_line(rows * sizeof(std::int64_t));
+        const auto take = [&next](std::size_t bytes) { return std::exchange(next, next + round_up_to_line(bytes)); };
         const auto take_partial = [&] {
             auto* o = reinterpret_cast<float*>(take(rows * static_cast<std::size_t>(head_dim_) * sizeof(float)));
             auto* m = reinterpret_cast<float*>(take(rows * sizeof(float)));

@@ -187,7 +187,7 @@ TEST_P(TinyInvariance, KernelSets) {
 
 INSTANTIATE_TEST_SUITE_P(Models, TinyInvariance,
                          testing::Combine(testing::Values("tiny_mixed_types", "tiny_mistral"),
-                                          testing::Values(Activations::float32, Activations::int16),
+                                          testing::Values(Activations::float32, Activations::int16, Activations::int8),
                                           testing::Values(KvType::f32, KvType::f16)),
                          [](const auto& instance) {
                              return std::string(std::get<0>(instance.param)) + "_" +

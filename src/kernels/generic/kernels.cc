@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/align.h"
 #include "kernels/generic/float_law.h"
 #include "kernels/generic/integer_law.h"
 #include "kernels/sets.h"
@@ -73,14 +74,10 @@ MatmulFn matmul(TensorType type, Activations activations) {
     return activations == Activations::float32 || info.law_width == 0 ? matmul_float32 : matmul_integer;
 }
 
-std::size_t round_up_64(std::size_t bytes) {
-    return (bytes + 63) / 64 * 64;
-}
-
 std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
     const auto k = static_cast<std::size_t>(columns);
-    if (kind == Activations::float32) return round_up_64(k * sizeof(float));
-    return round_up_64(k / generic::activation_block * sizeof(IntegerBlock));
+    if (kind == Activations::float32) return base::round_up_to_line(k * sizeof(float));
+    return base::round_up_to_line(k / generic::activation_block * sizeof(IntegerBlock));
 }
 
 bool prepare_activations(Activations kind, const float* x, std::int64_t columns, std::byte* row) {
