@@ -170,6 +170,7 @@ CpuFeatures decode_features(const X86Identity& identity) {
                       bit(identity.leaf7_ebx, 30) && bit(identity.leaf7_ebx, 31);
     features.avx512_vnni = features.avx512 && bit(identity.leaf7_ecx, 11);
     features.avx512_bf16 = features.avx512 && bit(identity.leaf7_1_eax, 5);
+    features.gfni = features.avx512 && bit(identity.leaf7_ecx, 8);
     features.amx_tile = saves_tiles && bit(identity.leaf7_edx, 24);
     features.amx_int8 = features.amx_tile && bit(identity.leaf7_edx, 25);
     features.amx_bf16 = features.amx_tile && bit(identity.leaf7_edx, 22);
@@ -185,6 +186,7 @@ std::vector<std::string> CpuFeatures::names() const {
     add(avx512, "avx512");
     add(avx512_vnni, "avx512_vnni");
     add(avx512_bf16, "avx512_bf16");
+    add(gfni, "gfni");
     add(avx_vnni, "avx_vnni");
     add(amx_tile, "amx_tile");
     add(amx_int8, "amx_int8");

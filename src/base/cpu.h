@@ -14,6 +14,7 @@ struct CpuFeatures {
     bool avx512 = false;  // F, BW, DQ, VL
     bool avx512_vnni = false;
     bool avx512_bf16 = false;
+    bool gfni = false;  // on AVX-512 registers
     bool avx_vnni = false;
     bool amx_tile = false;
     bool amx_int8 = false;

@@ -29,6 +29,7 @@ std::string_view activations_name(Activations activations) {
         case Activations::float32: return "float32";
         case Activations::int16: return "int16";
         case Activations::int8: return "int8";
+        case Activations::bf16_tiles: return "bf16";
     }
     return "unknown";
 }
@@ -46,6 +47,7 @@ std::string_view law_id(Activations activations) {
         case Activations::float32: return "f32/1";
         case Activations::int16: return "int/1";
         case Activations::int8: return "int8/1";
+        case Activations::bf16_tiles: return "bf16-amx/1";
     }
     return "unknown";
 }
@@ -55,6 +57,8 @@ std::span<const KernelSet> all_kernel_sets() {
         const base::CpuFeatures& cpu = base::cpu_features();
         return std::to_array<KernelSet>({
 #if defined(__x86_64__)
+            {&amx_table(), cpu.amx_tile && cpu.amx_bf16 && cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16 && cpu.gfni,
+             "AMX with BF16, AVX-512 F, BW, DQ, VL, VNNI and BF16, and GFNI"},
             {&avx512_table(), cpu.avx512 && cpu.avx512_vnni && cpu.avx2, "AVX-512 F, BW, DQ, VL and VNNI"},
             {&avx2_table(), cpu.avx2, "AVX2, FMA, F16C and BMI2"},
 #endif
@@ -94,16 +98,26 @@ Result<const KernelTable*> select_kernels(std::string_view isa) {
 }
 
 Result<Activations> select_activations(std::string_view name, const KernelTable& table) {
-    if (name == "auto" || name == "int16") return Activations::int16;
-    if (name == "float32") return Activations::float32;
-    if (name == "int8") return Activations::int8;
+    if (name == "auto") return table.defaults;
+    const std::string_view choices = table.bf16 == Activations::float32 ? "choose one of: auto, float32, int16, int8"
+                                                                        : "choose one of: auto, float32, int16, bf16, int8";
     if (name == "bf16") {
+        if (table.bf16 != Activations::float32) return table.bf16;
         return Error{ErrorCode::unsupported_activations,
-                     fmt::format("activations '{}': not in this version of the kernel set '{}'", name, table.name),
-                     "choose one of: auto, float32, int16, int8"};
+                     fmt::format("activations 'bf16' need AMX with BF16, and the kernel set '{}' does not use it",
+                                 table.name),
+                     std::string(choices)};
+    }
+    for (const Activations kind :
+         {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles}) {
+        if (name != law_id(kind) && (name != activations_name(kind))) continue;
+        if (table.matmul(quant::TensorType::F32, kind) != nullptr) return kind;
+        return Error{ErrorCode::unsupported_activations,
+                     fmt::format("the kernel set '{}' does not compute by the law '{}'", table.name, name),
+                     std::string(choices)};
     }
     return Error{ErrorCode::invalid_argument, fmt::format("activations '{}' is not a known type", name),
-                 "choose one of: auto, float32, int16, int8"};
+                 std::string(choices)};
 }
 
 Result<KvType> select_kv_type(std::string_view name) {

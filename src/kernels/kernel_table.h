@@ -15,13 +15,14 @@
 
 namespace puna::kernels {
 
-/// How activations enter a product with quantized weights. F32, F16 and BF16 weights always take float32.
-enum class Activations : std::uint8_t { float32, int16, int8 };
+/// How activations enter a product with weights: each has its numeric law. F32, F16 and BF16 weights take float32 where
+/// integers are asked for. `bf16_tiles` is bf16 in the order of AMX.
+enum class Activations : std::uint8_t { float32, int16, int8, bf16_tiles };
 enum class KvType : std::uint8_t { f32, f16 };
 
 std::string_view activations_name(Activations activations);
 std::string_view kv_type_name(KvType type);
-/// The id of the numeric law that products with quantized weights obey: "f32/1", "int/1", "int8/1".
+/// The id of the numeric law that products obey: "f32/1", "int/1", "int8/1", "bf16-amx/1".
 std::string_view law_id(Activations activations);
 
 /// A row-major matrix [rows][columns] of weights, as it lies in the file (no alignment is assumed).
@@ -33,12 +34,13 @@ struct WeightMatrix {
     std::size_t row_bytes;
 };
 
-/// Activations [rows][columns], as `prepare_activations` made them (float32: the rows themselves).
+/// Activations [rows][columns], as `prepare_activations` makes them (float32: the rows themselves). Its memory holds
+/// the rows rounded up to whole activation groups.
 struct ActivationMatrix {
     Activations kind;
     std::int64_t rows;
-    std::int64_t columns;   // K
-    const std::byte* data;  // rows of row_bytes
+    std::int64_t columns;  // K
+    std::byte* data;       // rows of row_bytes; what a group's rows hold is the kernel set's affair
     std::size_t row_bytes;
 };
 
@@ -80,16 +82,23 @@ using MatmulFn = void (*)(const WeightMatrix& w, std::int64_t row_begin, std::in
                           const ActivationMatrix& x, float* y, std::int64_t y_stride, std::byte* scratch);
 
 struct KernelTable {
-    std::string_view name;  // "generic", "avx2", "avx512"
+    std::string_view name;  // "generic", "avx2", "avx512", "amx"
+    Activations defaults;   // what --activations auto means
+    Activations bf16;       // this set's law of bf16; float32 where it has none
 
     std::size_t (*matmul_scratch_bytes)(std::int64_t columns);
-    /// Null for a type that this build does not compute.
+    /// Null for a type that this build does not compute, and for activations that this set does not have.
     MatmulFn (*matmul)(quant::TensorType type, Activations activations);
 
+    /// Rows that are prepared together: 1 or row_tile.
+    std::int64_t (*activation_group)(Activations kind);
     /// Bytes of one prepared row of `columns` values (a multiple of 64).
     std::size_t (*activation_row_bytes)(Activations kind, std::int64_t columns);
-    /// Prepares one row. False if a value is NaN or infinite (integers; float32 is copied as it is).
-    bool (*prepare_activations)(Activations kind, const float* x, std::int64_t columns, std::byte* row);
+    /// Prepares rows [first_row, first_row + rows) of `to`, from x: [rows][to.columns], rows `x_stride` apart. They are
+    /// one group: first_row is a multiple of the activation group, and rows are as many as it has in `to`. False if a
+    /// value is NaN or infinite (float32 is copied as it is).
+    bool (*prepare_activations)(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x,
+                                std::int64_t x_stride);
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, each [n].
     void (*rms_norm)(const float* x, const float* weight, float eps, std::int64_t n, float* y);
@@ -130,7 +139,8 @@ const KernelTable& default_kernels();
 /// Errors: unsupported_isa, which lists what is there.
 Result<const KernelTable*> select_kernels(std::string_view isa);
 
-/// `name`: "auto" (int16 on the sets of this build) or a name. Errors: unsupported_activations.
+/// `name`: "auto" (what the set's table says), a name, or a law's id, which `generic` runs whatever the hardware.
+/// Errors: unsupported_activations, invalid_argument.
 Result<Activations> select_activations(std::string_view name, const KernelTable& table);
 /// Errors: invalid_argument.
 Result<KvType> select_kv_type(std::string_view name);

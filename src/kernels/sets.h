@@ -9,6 +9,7 @@ const KernelTable& generic_table();
 #if defined(__x86_64__)
 const KernelTable& avx2_table();
 const KernelTable& avx512_table();
+const KernelTable& amx_table();
 #endif
 
 }  // namespace puna::kernels

@@ -17,8 +17,9 @@ using base::round_up_to_line;
 std::size_t thread_scratch_bytes(const Dimensions& dims, const kernels::KernelTable& kernels,
                                  const nn::Attention& attention) {
     const std::int64_t widest = std::max({dims.embedding, dims.feed_forward, dims.heads * dims.head_dim});
-    const std::size_t normed_row = static_cast<std::size_t>(dims.embedding) * sizeof(float);
-    return round_up_to_line(std::max({kernels.matmul_scratch_bytes(widest), normed_row, attention.scratch_bytes()}));
+    constexpr std::int64_t most_rows = kernels::row_tile;  // of a claim
+    const std::size_t normed_rows = static_cast<std::size_t>(most_rows * dims.embedding) * sizeof(float);
+    return round_up_to_line(std::max({kernels.matmul_scratch_bytes(widest), normed_rows, attention.scratch_bytes()}));
 }
 
 }  // namespace
@@ -88,47 +89,63 @@ void Workspace::begin(const nn::Batch& batch) {
     attention_.plan(batch, compute_.pool.size());
 }
 
-void Workspace::set_input_row(std::int64_t row, const float* values) {
-    if (!input_.set_row(compute_, row, values)) not_finite_.store(true, std::memory_order_relaxed);
+void Workspace::set_input(std::int64_t first, std::int64_t count, const float* rows) {
+    if (!input_.set_rows(compute_, first, count, rows, input_.columns())) {
+        not_finite_.store(true, std::memory_order_relaxed);
+    }
+}
+
+void Workspace::norm_input(std::int64_t rows, base::FunctionRef<float*(std::int64_t row)> x,
+                           const std::vector<float>& weight, float eps) {
+    const std::int64_t d = dims_.embedding;
+    input_.begin(compute_, forms_, rows, d);
+    compute_.for_rows(rows, [&](std::int64_t first, std::int64_t count, std::size_t worker) {
+        auto* normed = reinterpret_cast<float*>(compute_.thread_scratch(worker));  // [count][d]
+        for (std::int64_t i = 0; i < count; ++i)
+            compute_.kernels.rms_norm(x(first + i), weight.data(), eps, d, normed + i * d);
+        set_input(first, count, normed);
+    });
 }
 
 void Workspace::norm(const std::vector<float>& weight, float eps) {
-    input_.begin(compute_, forms_, rows_, dims_.embedding);
-    compute_.for_rows(rows_, [&](std::int64_t row, std::size_t worker) {
-        auto* normed = reinterpret_cast<float*>(compute_.thread_scratch(worker));  // [d]
-        compute_.kernels.rms_norm(at_.x + row * dims_.embedding, weight.data(), eps, dims_.embedding, normed);
-        set_input_row(row, normed);
-    });
+    norm_input(rows_, [&](std::int64_t row) { return at_.x + row * dims_.embedding; }, weight, eps);
 }
 
 void Workspace::add_and_norm(const float* delta, const std::vector<float>& weight, float eps) {
-    input_.begin(compute_, forms_, rows_, dims_.embedding);
-    compute_.for_rows(rows_, [&](std::int64_t row, std::size_t worker) {
-        auto* normed = reinterpret_cast<float*>(compute_.thread_scratch(worker));  // [d]
-        float* x = at_.x + row * dims_.embedding;
-        compute_.kernels.add(x, delta + row * dims_.embedding, dims_.embedding);
-        compute_.kernels.rms_norm(x, weight.data(), eps, dims_.embedding, normed);
-        set_input_row(row, normed);
-    });
+    const std::int64_t d = dims_.embedding;
+    const auto sum = [&](std::int64_t row) {
+        compute_.kernels.add(at_.x + row * d, delta + row * d, d);
+        return at_.x + row * d;
+    };
+    norm_input(rows_, sum, weight, eps);
+}
+
+void Workspace::norm_rows(const std::vector<std::int64_t>& rows, const std::vector<float>& weight, float eps) {
+    const auto row_of = [&](std::int64_t i) { return at_.x + rows[static_cast<std::size_t>(i)] * dims_.embedding; };
+    norm_input(static_cast<std::int64_t>(rows.size()), row_of, weight, eps);
 }
 
 void Workspace::add(const float* delta) {
-    compute_.for_rows(rows_, [&](std::int64_t row, std::size_t) {
-        compute_.kernels.add(at_.x + row * dims_.embedding, delta + row * dims_.embedding, dims_.embedding);
+    const std::int64_t d = dims_.embedding;
+    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
+        compute_.kernels.add(at_.x + first * d, delta + first * d, count * d);
     });
 }
 
 void Workspace::take_input(const float* rows, std::int64_t columns) {
     input_.begin(compute_, forms_, rows_, columns);
-    compute_.for_rows(rows_, [&](std::int64_t row, std::size_t) { set_input_row(row, rows + row * columns); });
+    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
+        set_input(first, count, rows + first * columns);
+    });
 }
 
 void Workspace::swiglu_input(float* gate, const float* up) {
     const std::int64_t ff = dims_.feed_forward;
     input_.begin(compute_, forms_, rows_, ff);
-    compute_.for_rows(rows_, [&](std::int64_t row, std::size_t) {
-        compute_.kernels.silu_multiply(gate + row * ff, up + row * ff, ff);
-        set_input_row(row, gate + row * ff);
+    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
+        for (std::int64_t row = first; row < first + count; ++row)
+            compute_.kernels.silu_multiply(gate + row * ff, up + row * ff, ff);
+        set_input(first, count, gate + first * ff);
     });
 }
 
@@ -136,7 +153,7 @@ void Workspace::rotate_and_store(const nn::RopeAngles& angles, bool interleaved,
                                  nn::KvCache& cache, std::int64_t layer) {
     const std::int64_t dim = dims_.head_dim;
     const std::int64_t half = angles.rotated() / 2;
-    compute_.for_rows(rows_, [&](std::int64_t row, std::size_t) {
+    const auto rotate = [&](std::int64_t row) {
         const auto index = static_cast<std::size_t>(row);
         float* cosines = at_.cosines + row * half;
         float* sines = at_.sines + row * half;
@@ -145,6 +162,10 @@ void Workspace::rotate_and_store(const nn::RopeAngles& angles, bool interleaved,
         compute_.kernels.rope(at_.q + row * dims_.heads * dim, dims_.heads, dim, 2 * half, cosines, sines, interleaved);
         compute_.kernels.rope(k, dims_.kv_heads, dim, 2 * half, cosines, sines, interleaved);
         cache.write(batch.sequences[index], layer, batch.positions[index], k, at_.v + row * dims_.kv_heads * dim);
+    };
+    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
+        for (std::int64_t row = first; row < first + count; ++row)
+            rotate(row);
     });
 }
 
@@ -154,17 +175,6 @@ std::vector<std::int64_t> Workspace::select_logit_rows(const nn::Batch& batch) {
         if (batch.wants_logits[static_cast<std::size_t>(row)] != 0) rows.push_back(row);
     }
     return rows;
-}
-
-void Workspace::norm_rows(const std::vector<std::int64_t>& rows, const std::vector<float>& weight, float eps) {
-    const auto count = static_cast<std::int64_t>(rows.size());
-    input_.begin(compute_, forms_, count, dims_.embedding);
-    compute_.for_rows(count, [&](std::int64_t i, std::size_t worker) {
-        auto* normed = reinterpret_cast<float*>(compute_.thread_scratch(worker));  // [d]
-        compute_.kernels.rms_norm(at_.x + rows[static_cast<std::size_t>(i)] * dims_.embedding, weight.data(), eps,
-                                  dims_.embedding, normed);
-        set_input_row(i, normed);
-    });
 }
 
 Result<void> Workspace::check(const formats::ModelFile& file, std::span<const float> logits) const {

@@ -84,7 +84,11 @@ class Workspace {
     };
     static Places lay_out(const Dimensions& dims, nn::LinearForms forms, const Model::RunnerOptions& options,
                           std::size_t threads, std::byte* memory);
-    void set_input_row(std::int64_t row, const float* values);
+    /// input = rms_norm of `rows` rows, each found by `x(row)`, once.
+    void norm_input(std::int64_t rows, base::FunctionRef<float*(std::int64_t row)> x, const std::vector<float>& weight,
+                    float eps);
+    /// Rows [first, first + count) of the input, one claim; rows: [count][columns].
+    void set_input(std::int64_t first, std::int64_t count, const float* rows);
 
     const Dimensions& dims_;
     nn::LinearForms forms_;

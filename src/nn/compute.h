@@ -44,8 +44,12 @@ struct Compute {
 
     std::byte* thread_scratch(std::size_t worker) const { return scratch + worker * scratch_bytes; }
 
-    /// Calls `task(row, worker)` for each row of a batch: at once for a single row, on the pool for more.
-    void for_rows(std::int64_t rows, base::FunctionRef<void(std::int64_t row, std::size_t worker)> task) const;
+    /// Calls `task(first, count, worker)` for claims of a batch's rows, of at most `rows_per_claim()` each: at once for
+    /// a single claim, on the pool for more.
+    void for_rows(std::int64_t rows,
+                  base::FunctionRef<void(std::int64_t first, std::int64_t count, std::size_t worker)> task) const;
+    /// Whole groups of activations that are prepared together.
+    std::int64_t rows_per_claim() const;
 };
 
 }  // namespace puna::nn

@@ -16,19 +16,21 @@ std::int64_t rows_per_claim(std::int64_t rows, std::size_t threads) {
 }  // namespace
 
 kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked) {
-    return quant::type_info(type).law_width == 0 ? kernels::Activations::float32 : asked;
+    const bool integers = asked == kernels::Activations::int16 || asked == kernels::Activations::int8;
+    return integers && quant::type_info(type).law_width == 0 ? kernels::Activations::float32 : asked;
 }
 
 void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked) {
-    (activations_for(type, asked) == kernels::Activations::float32 ? forms.float32 : forms.integer) = true;
+    (activations_for(type, asked) == kernels::Activations::float32 ? forms.float32 : forms.asked) = true;
 }
 
 std::size_t LinearInput::bytes(const kernels::KernelTable& kernels, kernels::Activations activations, LinearForms forms,
                                std::int64_t rows, std::int64_t columns) {
+    const std::int64_t group = kernels.activation_group(activations);
     std::size_t row = 0;
     if (forms.float32) row += kernels.activation_row_bytes(kernels::Activations::float32, columns);
-    if (forms.integer) row += kernels.activation_row_bytes(activations, columns);
-    return static_cast<std::size_t>(rows) * row;
+    if (forms.asked) row += kernels.activation_row_bytes(activations, columns);
+    return static_cast<std::size_t>((rows + group - 1) / group * group) * row;
 }
 
 void LinearInput::begin(const Compute& compute, LinearForms forms, std::int64_t rows, std::int64_t columns) {
@@ -36,25 +38,36 @@ void LinearInput::begin(const Compute& compute, LinearForms forms, std::int64_t 
     rows_ = rows;
     columns_ = columns;
     float_row_bytes_ = forms.float32 ? kernels.activation_row_bytes(kernels::Activations::float32, columns) : 0;
-    integer_row_bytes_ = forms.integer ? kernels.activation_row_bytes(compute.activations, columns) : 0;
+    asked_row_bytes_ = forms.asked ? kernels.activation_row_bytes(compute.activations, columns) : 0;
 }
 
-bool LinearInput::set_row(const Compute& compute, std::int64_t row, const float* x) {
-    const auto index = static_cast<std::size_t>(row);
-    if (float_row_bytes_ != 0) {
-        compute.kernels.prepare_activations(kernels::Activations::float32, x, columns_,
-                                            memory_ + index * float_row_bytes_);
-    }
-    if (integer_row_bytes_ == 0) return true;
-    return compute.kernels.prepare_activations(compute.activations, x, columns_,
-                                               integer_rows() + index * integer_row_bytes_);
+kernels::ActivationMatrix LinearInput::float_rows() const {
+    return {kernels::Activations::float32, rows_, columns_, memory_, float_row_bytes_};
+}
+
+kernels::ActivationMatrix LinearInput::asked_rows(const Compute& compute) const {
+    return {compute.activations, rows_, columns_, memory_ + static_cast<std::size_t>(rows_) * float_row_bytes_,
+            asked_row_bytes_};
+}
+
+bool LinearInput::set_rows(const Compute& compute, std::int64_t first, std::int64_t count, const float* x,
+                           std::int64_t x_stride) {
+    const auto prepare = [&](const kernels::ActivationMatrix& to) {
+        const std::int64_t group = compute.kernels.activation_group(to.kind);
+        bool finite = true;
+        for (std::int64_t row = 0; row < count; row += group) {
+            finite &= compute.kernels.prepare_activations(to, first + row, std::min(group, count - row),
+                                                          x + row * x_stride, x_stride);
+        }
+        return finite;
+    };
+    if (float_row_bytes_ != 0) prepare(float_rows());
+    return asked_row_bytes_ == 0 || prepare(asked_rows(compute));
 }
 
 kernels::ActivationMatrix LinearInput::view(const Compute& compute, quant::TensorType type) const {
-    if (activations_for(type, compute.activations) == kernels::Activations::float32) {
-        return {kernels::Activations::float32, rows_, columns_, memory_, float_row_bytes_};
-    }
-    return {compute.activations, rows_, columns_, integer_rows(), integer_row_bytes_};
+    const bool floats = activations_for(type, compute.activations) == kernels::Activations::float32;
+    return floats ? float_rows() : asked_rows(compute);
 }
 
 void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks) {

@@ -12,7 +12,7 @@ namespace puna::nn {
 /// The forms of activations that some weights ask for.
 struct LinearForms {
     bool float32 = false;
-    bool integer = false;
+    bool asked = false;  // what --activations says, where it is another
 };
 
 /// Rows of activations in the forms that the weights they meet ask for: made once, used by several products. Borrows
@@ -27,23 +27,28 @@ class LinearInput {
 
     /// Starts a new set of rows.
     void begin(const Compute& compute, LinearForms forms, std::int64_t rows, std::int64_t columns);
-    /// Prepares one row, x: [columns]; rows may be prepared in parallel. False if a value is NaN or infinite and the
-    /// integer form would have to hold it.
-    bool set_row(const Compute& compute, std::int64_t row, const float* x);
+    /// Prepares rows [first, first + count), which begin and end with a claim of `Compute::for_rows`; x: [count]
+    /// [columns], rows `x_stride` apart. Claims may be prepared in parallel. False if a value is NaN or infinite and
+    /// the form that was asked for would have to hold it.
+    bool set_rows(const Compute& compute, std::int64_t first, std::int64_t count, const float* x,
+                  std::int64_t x_stride);
 
+    std::int64_t columns() const { return columns_; }
     /// The form in which weights of `type` take these activations.
     kernels::ActivationMatrix view(const Compute& compute, quant::TensorType type) const;
 
   private:
-    std::byte* integer_rows() const { return memory_ + static_cast<std::size_t>(rows_) * float_row_bytes_; }
+    kernels::ActivationMatrix float_rows() const;
+    kernels::ActivationMatrix asked_rows(const Compute& compute) const;
     std::byte* memory_ = nullptr;
     std::int64_t rows_ = 0;
     std::int64_t columns_ = 0;
-    std::size_t float_row_bytes_ = 0;    // 0 where no weights take float32
-    std::size_t integer_row_bytes_ = 0;  // 0 where no weights take integers
+    std::size_t float_row_bytes_ = 0;  // 0 where no weights take float32
+    std::size_t asked_row_bytes_ = 0;  // 0 where no weights take what was asked for
 };
 
-/// What weights of `type` make of the activations that were asked for: types without an integer law take float32.
+/// What weights of `type` make of the activations that were asked for: types without an integer law take float32
+/// for integers.
 kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked);
 /// Adds what weights of `type` ask for to `forms`.
 void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked);

@@ -39,6 +39,7 @@ TEST(CpuFeatures, AgreeWithTheKernel) {
     EXPECT_EQ(features.avx512, all({"avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"}));
     EXPECT_EQ(features.avx512_vnni, features.avx512 && all({"avx512_vnni"}));
     EXPECT_EQ(features.avx512_bf16, features.avx512 && all({"avx512_bf16"}));
+    EXPECT_EQ(features.gfni, features.avx512 && all({"gfni"}));
     EXPECT_EQ(features.avx_vnni, features.avx2 && all({"avx_vnni"}));
     EXPECT_LE(features.amx_tile, all({"amx_tile"}));  // the permission may be refused
     EXPECT_EQ(features.amx_int8, features.amx_tile && all({"amx_int8"}));
@@ -59,7 +60,7 @@ using Names = std::vector<std::string>;
 
 TEST(CpuFeatures, CountOnlyWhereTheSystemSavesTheirRegisters) {
     const Names avx2 = {"avx2", "avx_vnni"};
-    const Names avx512 = {"avx2", "avx512", "avx512_vnni", "avx512_bf16", "avx_vnni"};
+    const Names avx512 = {"avx2", "avx512", "avx512_vnni", "avx512_bf16", "gfni", "avx_vnni"};
     const Names amx = {"amx_tile", "amx_int8", "amx_bf16"};
     Names all = avx512;
     all.insert(all.end(), amx.begin(), amx.end());

@@ -1,6 +1,7 @@
 // Every kernel set of this machine against `generic`, bit for bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -128,15 +129,16 @@ std::vector<float> product(const KernelTable& set, const Problem& p, Activations
                            const std::vector<float>& x) {
     const std::size_t row_bytes = static_cast<std::size_t>(p.columns) / p.type.block_elements * p.type.block_bytes;
     const std::size_t x_bytes = set.activation_row_bytes(kind, p.columns);
-    Scratch prepared(x_bytes * static_cast<std::size_t>(p.x_rows));
-    for (std::int64_t m = 0; m < p.x_rows; ++m) {
-        EXPECT_TRUE(set.prepare_activations(kind, x.data() + m * p.columns, p.columns,
-                                            prepared.data() + static_cast<std::size_t>(m) * x_bytes));
+    const std::int64_t group = set.activation_group(kind);
+    Scratch prepared(x_bytes * static_cast<std::size_t>((p.x_rows + group - 1) / group * group));
+    const ActivationMatrix activations{kind, p.x_rows, p.columns, prepared.data(), x_bytes};
+    for (std::int64_t m = 0; m < p.x_rows; m += group) {
+        EXPECT_TRUE(set.prepare_activations(activations, m, std::min(group, p.x_rows - m), x.data() + m * p.columns,
+                                            p.columns));
     }
     Scratch scratch(set.matmul_scratch_bytes(p.columns));
     std::vector<float> y(static_cast<std::size_t>(p.x_rows * p.rows), -1.0F);
     const WeightMatrix weights{p.type.type, p.rows, p.columns, w.data(), row_bytes};
-    const ActivationMatrix activations{kind, p.x_rows, p.columns, prepared.data(), x_bytes};
     const MatmulFn matmul = set.matmul(p.type.type, kind);
     const std::int64_t cut = p.rows / 2 / row_tile * row_tile;
     if (cut > 0) matmul(weights, 0, cut, activations, y.data(), p.rows, scratch.data());
@@ -157,6 +159,12 @@ TEST(KernelSets, ThisMachineHasOneToCompare) {
     EXPECT_FALSE(other_sets().empty());
 }
 
+/// The laws under which a type is computed; F32, F16 and BF16 have no integer law.
+std::vector<Activations> kinds_for(const TypeInfo& type) {
+    if (type.law_width == 0) return {Activations::float32, Activations::bf16_tiles};
+    return {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles};
+}
+
 class MatmulTest : public testing::TestWithParam<TypeInfo> {};
 
 void check(const Problem& p, Activations kind, Random& random) {
@@ -164,6 +172,7 @@ void check(const Problem& p, Activations kind, Random& random) {
     const auto x = random_activations(p.x_rows, p.columns, random);
     const auto expected = product(generic(), p, kind, w, x);
     for (const KernelTable* set : other_sets()) {
+        if (set->matmul(p.type.type, kind) == nullptr) continue;
         expect_same_bits(expected, product(*set, p, kind, w, x),
                          std::string(set->name) + ", " + std::string(p.type.name) + " " + std::to_string(p.rows) +
                              " x " + std::to_string(p.columns) + ", " + std::to_string(p.x_rows) + " rows");
@@ -173,8 +182,7 @@ void check(const Problem& p, Activations kind, Random& random) {
 TEST_P(MatmulTest, EveryCountOfActivationRows) {
     Random random(1);
     const std::int64_t columns = GetParam().block_elements == 256 ? 512 : 576;
-    for (const Activations kind : {Activations::float32, Activations::int16, Activations::int8}) {
-        if (kind != Activations::float32 && GetParam().law_width == 0) continue;
+    for (const Activations kind : kinds_for(GetParam())) {
         for (std::int64_t x_rows = 1; x_rows <= 33; ++x_rows)
             check({GetParam(), 35, columns, x_rows}, kind, random);
     }
@@ -182,8 +190,7 @@ TEST_P(MatmulTest, EveryCountOfActivationRows) {
 
 TEST_P(MatmulTest, RandomShapes) {
     Random random(2);
-    for (const Activations kind : {Activations::float32, Activations::int16, Activations::int8}) {
-        if (kind != Activations::float32 && GetParam().law_width == 0) continue;
+    for (const Activations kind : kinds_for(GetParam())) {
         for (int i = 0; i < 12; ++i) {
             const std::int64_t rows = 1 + static_cast<std::int64_t>(random() % 150);
             const std::int64_t columns =
@@ -204,9 +211,13 @@ TEST(PrepareActivations, NotANumberIsRefusedBySetsAlike) {
             for (const std::size_t at : {0u, 17u, 31u, 63u}) {
                 std::vector<float> x(64, 1.0F);
                 x[at] = bad;
-                Scratch row(set.table->activation_row_bytes(Activations::int16, 64));
-                EXPECT_FALSE(set.table->prepare_activations(Activations::int16, x.data(), 64, row.data()))
-                    << set.table->name;
+                for (const Activations kind : {Activations::int16, Activations::int8, Activations::bf16_tiles}) {
+                    if (set.table->matmul(TensorType::Q4_0, kind) == nullptr) continue;
+                    const std::size_t row_bytes = set.table->activation_row_bytes(kind, 64);
+                    Scratch row(row_bytes);
+                    EXPECT_FALSE(set.table->prepare_activations({kind, 1, 64, row.data(), row_bytes}, 0, 1, x.data(), 64))
+                        << set.table->name;
+                }
             }
         }
     }

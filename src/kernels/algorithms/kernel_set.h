@@ -42,39 +42,45 @@ MatmulFn find_integer_matmul(quant::TensorType type) {
 template <typename L>
 MatmulFn matmul(quant::TensorType type, Activations activations) {
     const quant::TypeInfo& info = quant::type_info(type);
-    if (!info.computes()) return nullptr;
+    if (!info.computes() || activations > Activations::int8) return nullptr;
     if (activations == Activations::float32 || info.law_width == 0) return float_matmul<L>;
     if (activations == Activations::int16) return find_integer_matmul<L, L::template Int16>(type);
     return find_integer_matmul<L, L::template Int8>(type);
 }
 
-template <typename L>
-std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
-    switch (kind) {
-        case Activations::float32: break;
-        case Activations::int16: return prepared_row_bytes<typename L::template Int16<8>>(columns);
-        case Activations::int8: return prepared_row_bytes<typename L::template Int8<8>>(columns);
-    }
-    return padded_columns(columns) * sizeof(float);
+static inline std::int64_t activation_group(Activations) {
+    return 1;
 }
 
 template <typename L>
-bool prepare_activations(Activations kind, const float* x, std::int64_t columns, std::byte* row) {
+std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
     switch (kind) {
-        case Activations::float32: break;
-        case Activations::int16: return prepare_integer_row<L, typename L::template Int16<8>>(x, columns, row);
-        case Activations::int8: return prepare_integer_row<L, typename L::template Int8<8>>(x, columns, row);
+        case Activations::int16: return prepared_row_bytes<typename L::template Int16<8>>(columns);
+        case Activations::int8: return prepared_row_bytes<typename L::template Int8<8>>(columns);
+        default: return padded_columns(columns) * sizeof(float);
     }
-    __builtin_memcpy(row, x, static_cast<std::size_t>(columns) * sizeof(float));
-    return true;
+}
+
+template <typename L>
+bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t, const float* x,
+                         std::int64_t) {
+    std::byte* row = to.data + static_cast<std::size_t>(first_row) * to.row_bytes;
+    switch (to.kind) {
+        case Activations::int16: return prepare_integer_row<L, typename L::template Int16<8>>(x, to.columns, row);
+        case Activations::int8: return prepare_integer_row<L, typename L::template Int8<8>>(x, to.columns, row);
+        default: __builtin_memcpy(row, x, static_cast<std::size_t>(to.columns) * sizeof(float)); return true;
+    }
 }
 
 template <typename L>
 constexpr KernelTable make_table(std::string_view name) {
     return {
         .name = name,
+        .defaults = Activations::int16,
+        .bf16 = Activations::float32,
         .matmul_scratch_bytes = matmul_scratch_bytes<L>,
         .matmul = matmul<L>,
+        .activation_group = activation_group,
         .activation_row_bytes = activation_row_bytes<L>,
         .prepare_activations = prepare_activations<L>,
         .rms_norm = rms_norm<L>,

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/align.h"
+#include "kernels/generic/bf16_law.h"
 #include "kernels/generic/float_law.h"
 #include "kernels/generic/integer_law.h"
 #include "kernels/sets.h"
@@ -34,6 +35,19 @@ void matmul_float32(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
         for (std::int64_t m = 0; m < x.rows; ++m) {
             y[m * y_stride + r] = generic::dot(decoded, 1, float_row(x, m), w.columns);
         }
+    }
+}
+
+void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                 float* y, std::int64_t y_stride, std::byte* scratch) {
+    auto* decoded = reinterpret_cast<float*>(scratch);  // [columns]
+    for (std::int64_t r = row_begin; r < row_end; ++r) {
+        const std::byte* row = w.data + static_cast<std::size_t>(r) * w.row_bytes;
+        quant::type_info(w.type).to_float(row, decoded, static_cast<std::size_t>(w.columns));
+        for (std::int64_t k = 0; k < w.columns; ++k)
+            decoded[k] = generic::round_to_bf16(decoded[k]);
+        for (std::int64_t m = 0; m < x.rows; ++m)
+            y[m * y_stride + r] = generic::dot_tiles(decoded, float_row(x, m), w.columns);
     }
 }
 
@@ -71,23 +85,40 @@ void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
 MatmulFn matmul(TensorType type, Activations activations) {
     const quant::TypeInfo& info = quant::type_info(type);
     if (!info.computes()) return nullptr;
+    if (activations == Activations::bf16_tiles) return matmul_bf16;
     return activations == Activations::float32 || info.law_width == 0 ? matmul_float32 : matmul_integer;
+}
+
+std::int64_t activation_group(Activations) {
+    return 1;
 }
 
 std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
     const auto k = static_cast<std::size_t>(columns);
-    if (kind == Activations::float32) return base::round_up_to_line(k * sizeof(float));
-    return base::round_up_to_line(k / generic::activation_block * sizeof(IntegerBlock));
+    if (kind == Activations::int16 || kind == Activations::int8) {
+        return base::round_up_to_line(k / generic::activation_block * sizeof(IntegerBlock));
+    }
+    return base::round_up_to_line(k * sizeof(float));
 }
 
-bool prepare_activations(Activations kind, const float* x, std::int64_t columns, std::byte* row) {
-    if (kind == Activations::float32) {
-        std::memcpy(row, x, static_cast<std::size_t>(columns) * sizeof(float));
+bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t, const float* x,
+                         std::int64_t) {
+    std::byte* row = to.data + static_cast<std::size_t>(first_row) * to.row_bytes;
+    if (to.kind == Activations::float32) {
+        std::memcpy(row, x, static_cast<std::size_t>(to.columns) * sizeof(float));
         return true;
     }
-    const float limit = kind == Activations::int16 ? generic::int16_limit : generic::int8_limit;
+    if (to.kind == Activations::bf16_tiles) {
+        auto* rounded = reinterpret_cast<float*>(row);
+        for (std::int64_t k = 0; k < to.columns; ++k) {
+            rounded[k] = generic::round_to_bf16(x[k]);
+            if (!std::isfinite(rounded[k])) return false;
+        }
+        return true;
+    }
+    const float limit = to.kind == Activations::int16 ? generic::int16_limit : generic::int8_limit;
     auto* blocks = reinterpret_cast<IntegerBlock*>(row);
-    for (std::int64_t b = 0; b < columns / generic::activation_block; ++b) {
+    for (std::int64_t b = 0; b < to.columns / generic::activation_block; ++b) {
         if (!generic::quantize_block(x + b * generic::activation_block, limit, blocks[b])) return false;
     }
     return true;
@@ -253,8 +284,11 @@ void attention_finish(float* o, float l, std::int64_t head_dim) {
 
 constexpr KernelTable table = {
     .name = "generic",
+    .defaults = Activations::int16,
+    .bf16 = Activations::float32,
     .matmul_scratch_bytes = matmul_scratch_bytes,
     .matmul = matmul,
+    .activation_group = activation_group,
     .activation_row_bytes = activation_row_bytes,
     .prepare_activations = prepare_activations,
     .rms_norm = rms_norm,

@@ -1,0 +1,93 @@
+// The shell of the amx set: bf16 products by tiles; all else is avx512's.
+#include <algorithm>
+
+#include "base/cpu.h"
+#include "kernels/amx/matmul.h"
+#include "kernels/sets.h"
+#include "quant/tensor_type.h"
+
+namespace puna::kernels {
+namespace {
+
+std::size_t panel_cache_bytes() {
+    static const std::size_t bytes = static_cast<std::size_t>(base::cache_sizes().l2 / 3);
+    return bytes;
+}
+
+template <typename T>
+void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                 float* y, std::int64_t y_stride, std::byte* scratch) {
+    const auto multiply = x.rows <= tile_side ? multiply_few<T> : multiply_many<T>;
+    multiply(w, row_begin, row_end, x, y, y_stride, scratch);
+}
+
+MatmulFn find_matmul_bf16(quant::TensorType type) {
+    using quant::TensorType;
+    switch (type) {
+        case TensorType::F32: return matmul_bf16<F32Lines>;
+        case TensorType::F16: return matmul_bf16<F16Lines>;
+        case TensorType::BF16: return matmul_bf16<BF16Lines>;
+        case TensorType::Q4_0: return matmul_bf16<Q4_0Lines>;
+        case TensorType::Q4_1: return matmul_bf16<Q4_1Lines>;
+        case TensorType::Q5_0: return matmul_bf16<Q5_0Lines>;
+        case TensorType::Q5_1: return matmul_bf16<Q5_1Lines>;
+        case TensorType::Q8_0: return matmul_bf16<Q8_0Lines>;
+        case TensorType::Q2_K: return matmul_bf16<Q2_KLines>;
+        case TensorType::Q3_K: return matmul_bf16<Q3_KLines>;
+        case TensorType::Q4_K: return matmul_bf16<Q4_KLines>;
+        case TensorType::Q5_K: return matmul_bf16<Q5_KLines>;
+        case TensorType::Q6_K: return matmul_bf16<Q6_KLines>;
+        case TensorType::IQ4_NL: return matmul_bf16<IQ4_NLLines>;
+        case TensorType::IQ4_XS: return matmul_bf16<IQ4_XSLines>;
+        case TensorType::MXFP4: return matmul_bf16<MXFP4Lines>;
+        default: return nullptr;
+    }
+}
+
+MatmulFn matmul(quant::TensorType type, Activations activations) {
+    if (activations != Activations::bf16_tiles) return avx512_table().matmul(type, activations);
+    static const bool filled = (fill_line_tables(), true);
+    return filled ? find_matmul_bf16(type) : nullptr;
+}
+
+std::int64_t activation_group(Activations kind) {
+    return kind == Activations::bf16_tiles ? tile_side : 1;
+}
+
+std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
+    if (kind != Activations::bf16_tiles) return avx512_table().activation_row_bytes(kind, columns);
+    return static_cast<std::size_t>(lines_for(columns)) * line_bytes;
+}
+
+bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x,
+                         std::int64_t x_stride) {
+    if (to.kind != Activations::bf16_tiles) {
+        return avx512_table().prepare_activations(to, first_row, rows, x, x_stride);
+    }
+    return pack_rows(to, first_row, rows, x, x_stride);
+}
+
+std::size_t matmul_scratch_bytes(std::int64_t columns) {
+    const std::size_t panel = static_cast<std::size_t>(panel_rows_for(columns) * lines_for(columns)) * line_bytes;
+    return std::max({avx512_table().matmul_scratch_bytes(columns), panel, 2 * chunk_bytes});
+}
+
+}  // namespace
+
+const KernelTable& amx_table() {
+    static const KernelTable table = [] {
+        KernelTable made = avx512_table();
+        made.name = "amx";
+        made.bf16 = Activations::bf16_tiles;
+        made.defaults = Activations::bf16_tiles;
+        made.matmul_scratch_bytes = matmul_scratch_bytes;
+        made.matmul = matmul;
+        made.activation_group = activation_group;
+        made.activation_row_bytes = activation_row_bytes;
+        made.prepare_activations = prepare_activations;
+        return made;
+    }();
+    return table;
+}
+
+}  // namespace puna::kernels

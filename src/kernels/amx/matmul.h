@@ -1,0 +1,277 @@
+// Weights times bf16 activations by AMX tiles (the law bf16-amx/1).
+//
+// Weights are the left operand: a row of a tile is a line of 32 consecutive weights, in the file's own order, so that
+// decoding needs no transposition. Activations are the right one, [pair along K][row]: packed once for every sixteen
+// rows (`pack_rows`), and a lone row is such a tile as it lies.
+//
+// For the shell of this folder only, which defines `panel_cache_bytes`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/amx/tiles.h"
+#include "kernels/avx512/bf16_lines.h"
+#include "kernels/avx512/transpose.h"
+#include "kernels/kernel_table.h"
+
+namespace puna::kernels {
+namespace {
+
+std::size_t panel_cache_bytes();
+
+inline constexpr std::int64_t chunk_lines = 8;
+inline constexpr std::int64_t pair_rows = 2 * tile_side;  // rows of weights that share a reading of the activations
+
+constexpr std::int64_t lines_for(std::int64_t columns) {
+    return (columns + line_elements - 1) / line_elements;
+}
+
+constexpr std::int64_t least(std::int64_t a, std::int64_t b) {
+    return a < b ? a : b;
+}
+
+/// Rows of weights of a panel: at most 128, and what `panel_cache_bytes` holds.
+inline std::int64_t panel_rows_for(std::int64_t columns) {
+    const auto row = static_cast<std::size_t>(lines_for(columns)) * line_bytes;
+    const auto fit = static_cast<std::int64_t>(panel_cache_bytes() / row) / pair_rows * pair_rows;
+    return fit < pair_rows ? pair_rows : least(fit, 128);
+}
+
+/// Scratch of `multiply_few`: two chunks of the lines of two tiles.
+inline constexpr std::size_t chunk_bytes = 2 * chunk_lines * tile_bytes;
+
+// --- activations ----------------------------------------------------------------------------------------------------
+
+/// The activations of up to sixteen rows as tiles, one for each 32 of K.
+struct PackedRows {
+    const std::byte* tiles;
+    std::int64_t columns;  // of the tile configuration: 1 for a lone row
+    long row_stride;
+    std::size_t tile_stride;
+
+    PackedRows(const ActivationMatrix& x, std::int64_t group)
+        : tiles(x.data + static_cast<std::size_t>(group * tile_side) * x.row_bytes),
+          columns(x.rows == 1 ? 1 : tile_side),
+          row_stride(x.rows == 1 ? 4 : 64),
+          tile_stride(x.rows == 1 ? line_bytes : tile_bytes) {}
+    const std::byte* tile(std::int64_t line) const { return tiles + static_cast<std::size_t>(line) * tile_stride; }
+};
+
+/// 32 values of a row, of which `valid` count, as a line.
+PUNA_INLINE __m512i line_of(const float* x, std::int64_t valid) {
+    if (valid >= line_elements) return to_bf16(_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16));
+    const auto mask = (1U << valid) - 1U;
+    return to_bf16(_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), x),
+                   _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), x + 16));
+}
+
+/// Packs one group of rows of `to`, x: [rows][to.columns], rows `x_stride` apart. False if a value is not finite in
+/// bf16.
+inline bool pack_rows(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x,
+                      std::int64_t x_stride) {
+    const std::int64_t lines = lines_for(to.columns);
+    std::byte* out = to.data + static_cast<std::size_t>(first_row) * to.row_bytes;
+    const __m512i exponent = words(0x7f80);
+    __mmask32 not_finite = 0;
+    for (std::int64_t line = 0; line < lines; ++line) {
+        const std::int64_t k = line * line_elements;
+        __m512 vectors[tile_side] = {};
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const __m512i values = line_of(x + r * x_stride + k, to.columns - k);
+            not_finite |= _mm512_cmpeq_epi16_mask(_mm512_and_si512(values, exponent), exponent);
+            vectors[r] = _mm512_castsi512_ps(values);
+        }
+        if (to.rows == 1) {
+            _mm512_store_ps(out + static_cast<std::size_t>(line) * line_bytes, vectors[0]);
+            continue;
+        }
+        transpose(vectors);
+        for (std::size_t i = 0; i < tile_side; ++i)
+            _mm512_store_ps(out + static_cast<std::size_t>(line) * tile_bytes + i * line_bytes, vectors[i]);
+    }
+    return not_finite == 0;
+}
+
+// --- weights --------------------------------------------------------------------------------------------------------
+
+/// Lines [first, first + count) of one row of `columns` weights, `tile_bytes` apart; count is at most 8.
+template <typename T>
+PUNA_INLINE void decode_lines(const std::byte* row, std::int64_t columns, std::int64_t first, std::int64_t count,
+                              std::byte* out) {
+    if constexpr (T::lines == 8) {
+        T::decode(row + static_cast<std::size_t>(first / 8) * T::block_bytes, out, tile_bytes);
+    } else {
+        const std::byte* block = row + static_cast<std::size_t>(first) * T::block_bytes;
+        if constexpr (T::lines == 1) {
+            for (std::int64_t i = 0; i < count; i += 2) {
+                const bool two = i + 1 < count;  // else the one block is decoded twice
+                T::decode(block, two ? block + T::block_bytes : block, out, two ? out + tile_bytes : out);
+                block += 2 * T::block_bytes;
+                out += 2 * tile_bytes;
+            }
+        } else {
+            for (std::int64_t i = 0; i < count; ++i) {
+                T::decode(block, columns - (first + i) * line_elements, out);
+                block += T::block_bytes;
+                out += tile_bytes;
+            }
+        }
+    }
+}
+
+/// Stores an accumulator [16 rows of weights][16 rows of activations] as y[m][r], as far as there are rows.
+PUNA_INLINE void store_outputs(const float* accumulator, std::int64_t weight_rows, std::int64_t activation_rows,
+                               float* y, std::int64_t y_stride) {
+    __m512 vectors[tile_side];
+    for (int i = 0; i < tile_side; ++i)
+        vectors[i] = _mm512_load_ps(accumulator + i * tile_side);
+    transpose(vectors);
+    const auto mask = static_cast<__mmask16>(weight_rows >= tile_side ? 0xffffU : (1U << weight_rows) - 1U);
+    for (std::int64_t m = 0; m < activation_rows; ++m)
+        _mm512_mask_storeu_ps(y + m * y_stride, mask, vectors[m]);
+}
+
+// --- products -------------------------------------------------------------------------------------------------------
+
+/// Up to sixteen rows of activations: decoding bounds it, then memory. While the lines of one chunk of K are decoded,
+/// the tiles of the chunk before are multiplied, one product for every two rows: their stores have reached the cache,
+/// and products and decoding overlap.
+template <typename T>
+void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                  float* y, std::int64_t y_stride, std::byte* scratch) {
+    const std::int64_t lines = lines_for(w.columns);
+    const std::int64_t chunks = (lines + chunk_lines - 1) / chunk_lines;
+    const std::int64_t steps = (row_end - row_begin + pair_rows - 1) / pair_rows * chunks;
+    const PackedRows rows(x, 0);
+    const Tiles tiles(rows.columns);
+    _tile_zero(0);
+    _tile_zero(1);
+    alignas(64) float sums[tile_side * tile_side];
+    const auto store = [&](std::int64_t first) {
+        order_memory();
+        if (first >= row_end) return;
+        if (rows.columns == tile_side) {
+            store_outputs(sums, row_end - first, x.rows, y + first, y_stride);
+        } else {
+            __builtin_memcpy(y + first, sums, static_cast<std::size_t>(least(row_end - first, tile_side)) * 4);
+        }
+    };
+    // The next pair of tiles lies behind this one: an even share of it is fetched at every product.
+    const std::size_t pair_bytes = static_cast<std::size_t>(pair_rows) * w.row_bytes;
+    const std::size_t share = (pair_bytes / static_cast<std::size_t>(chunks * tile_side) + 63) / 64 * 64;
+
+    for (std::int64_t step = 0; step <= steps; ++step) {
+        const std::int64_t chunk = step % chunks;
+        const std::int64_t first_row = row_begin + step / chunks * pair_rows;
+        const std::int64_t rows_here = step == steps ? 0 : least(row_end - first_row, pair_rows);
+        const std::byte* weights = w.data + static_cast<std::size_t>(first_row) * w.row_bytes;
+        const std::byte* ahead = weights + pair_bytes + static_cast<std::size_t>(chunk * tile_side) * share;
+        std::byte* decoded = scratch + static_cast<std::size_t>(step % 2) * chunk_bytes;
+        const std::byte* ready = scratch + static_cast<std::size_t>((step + 1) % 2) * chunk_bytes;
+        const std::int64_t ready_chunk = (step + chunks - 1) % chunks;
+        const std::int64_t ready_lines = step == 0 ? 0 : least(lines - ready_chunk * chunk_lines, chunk_lines);
+        for (std::int64_t i = 0; i < tile_side; ++i) {
+            for (std::int64_t r = 2 * i; r < least(2 * i + 2, rows_here); ++r) {
+                decode_lines<T>(weights + static_cast<std::size_t>(r) * w.row_bytes, w.columns, chunk * chunk_lines,
+                                least(lines - chunk * chunk_lines, chunk_lines),
+                                decoded + static_cast<std::size_t>(r / tile_side * chunk_lines) * tile_bytes +
+                                    static_cast<std::size_t>(r % tile_side) * line_bytes);
+            }
+            for (std::size_t at = 0; at < share; at += 64)
+                _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0);
+            ahead += share;
+            const std::int64_t line = i / 2;
+            if (line >= ready_lines) continue;
+            order_memory();
+            const std::byte* tile = ready + static_cast<std::size_t>(line) * tile_bytes;
+            if (i % 2 == 0) {
+                _tile_loadd(6, rows.tile(ready_chunk * chunk_lines + line), rows.row_stride);
+                _tile_loadd(4, tile, 64);
+                _tile_dpbf16ps(0, 4, 6);
+            } else {
+                _tile_loadd(5, tile + chunk_lines * tile_bytes, 64);
+                _tile_dpbf16ps(1, 5, 6);
+            }
+        }
+        if (step > 0 && ready_chunk == chunks - 1) {
+            const std::int64_t first = row_begin + (step - 1) / chunks * pair_rows;
+            _tile_stored(0, sums, 4 * rows.columns);
+            store(first);
+            _tile_stored(1, sums, 4 * rows.columns);
+            store(first + tile_side);
+            _tile_zero(0);
+            _tile_zero(1);
+        }
+    }
+}
+
+/// Products of two tiles' rows of a panel (tiles [2][lines]) with two groups of activations: accumulator i has the
+/// weights of tile i % 2 and group i / 2.
+PUNA_INLINE void multiply_tiles(const std::byte* panel, std::int64_t lines, const PackedRows& a, const PackedRows& b,
+                                float* sums) {
+    const std::byte* second = panel + static_cast<std::size_t>(lines) * tile_bytes;
+    order_memory();
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (std::int64_t line = 0; line < lines; ++line) {
+        const std::size_t at = static_cast<std::size_t>(line) * tile_bytes;
+        _tile_loadd(4, panel + at, 64);
+        _tile_loadd(6, a.tiles + at, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(5, second + at, 64);
+        _tile_dpbf16ps(1, 5, 6);
+        _tile_loadd(7, b.tiles + at, 64);
+        _tile_dpbf16ps(2, 4, 7);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    constexpr std::int64_t size = tile_side * tile_side;
+    _tile_stored(0, sums, 64);
+    _tile_stored(1, sums + size, 64);
+    _tile_stored(2, sums + 2 * size, 64);
+    _tile_stored(3, sums + 3 * size, 64);
+    order_memory();
+}
+
+/// Many rows of activations: a panel of weights is decoded once and meets all of them.
+template <typename T>
+void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                   float* y, std::int64_t y_stride, std::byte* scratch) {
+    const std::int64_t lines = lines_for(w.columns);
+    const std::int64_t groups = (x.rows + tile_side - 1) / tile_side;
+    const std::int64_t panel_rows = panel_rows_for(w.columns);
+    const Tiles tiles(tile_side);
+    alignas(64) float sums[4 * tile_side * tile_side];
+    for (std::int64_t panel = row_begin; panel < row_end; panel += panel_rows) {
+        const std::int64_t rows_here = least(row_end - panel, panel_rows);
+        for (std::int64_t r = 0; r < rows_here; ++r) {
+            const std::byte* row = w.data + static_cast<std::size_t>(panel + r) * w.row_bytes;
+            std::byte* out = scratch + static_cast<std::size_t>(r / tile_side * lines) * tile_bytes +
+                             static_cast<std::size_t>(r % tile_side) * line_bytes;
+            for (std::int64_t line = 0; line < lines; line += chunk_lines) {
+                decode_lines<T>(row, w.columns, line, least(lines - line, chunk_lines),
+                                out + static_cast<std::size_t>(line) * tile_bytes);
+            }
+        }
+        for (std::int64_t g = 0; g < groups; g += 2) {
+            const PackedRows a(x, g);
+            const PackedRows b(x, least(g + 1, groups - 1));
+            for (std::int64_t r = 0; r < rows_here; r += pair_rows) {
+                multiply_tiles(scratch + static_cast<std::size_t>(r / tile_side * lines) * tile_bytes, lines, a, b,
+                               sums);
+                for (std::int64_t i = 0; i < 4; ++i) {
+                    const std::int64_t weight = r + i % 2 * tile_side;
+                    const std::int64_t row = (g + i / 2) * tile_side;
+                    if (weight >= rows_here || row >= x.rows) continue;
+                    store_outputs(sums + i * tile_side * tile_side, rows_here - weight, least(x.rows - row, tile_side),
+                                  y + row * y_stride + panel + weight, y_stride);
+                }
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace puna::kernels
