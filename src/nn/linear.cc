@@ -5,12 +5,21 @@
 namespace puna::nn {
 namespace {
 
-/// Weight rows of one claim: enough claims for the threads to balance, few enough to keep claiming cheap.
-std::int64_t rows_per_claim(std::int64_t rows, std::size_t threads) {
-    constexpr std::int64_t claims_per_thread = 8;
-    constexpr std::int64_t panel = 4 * kernels::row_tile;  // rows that a kernel keeps in cache together
-    const std::int64_t even = rows / (static_cast<std::int64_t>(threads) * claims_per_thread);
-    return std::clamp<std::int64_t>(even / kernels::row_tile * kernels::row_tile, kernels::row_tile, 4 * panel);
+constexpr std::int64_t rounds = 4;
+
+std::int64_t tiles_of(const LinearTask& task) {
+    return (task.weights->rows + kernels::row_tile - 1) / kernels::row_tile;
+}
+
+/// Where claim `index` of `rounds * threads` begins in `tiles` tiles of weight rows. A round is one claim for each
+/// thread: the first takes half of the rows, the second half of the rest, and so on. So a thread reads long stretches of
+/// the weights, as the prefetching wants, and the last claims are small, which evens out threads of different speed.
+std::int64_t claim_begin(std::int64_t tiles, std::int64_t threads, std::int64_t index) {
+    constexpr std::int64_t whole = std::int64_t{1} << rounds;
+    const std::int64_t round = index / threads;
+    const std::int64_t share = round == rounds - 1 ? 2 : whole >> (round + 1);
+    const std::int64_t at = threads * (whole - (whole >> round)) + index % threads * share;  // in 1 / (threads whole)
+    return index >= rounds * threads ? tiles : tiles * at / (threads * whole);
 }
 
 }  // namespace
@@ -71,27 +80,26 @@ kernels::ActivationMatrix LinearInput::view(const Compute& compute, quant::Tenso
 }
 
 void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks) {
-    std::int64_t all_rows = 0;
+    std::int64_t all_tiles = 0;
     for (const LinearTask& task : tasks)
-        all_rows += task.weights->rows;
-    const std::int64_t step = rows_per_claim(all_rows, compute.pool.size());
-    std::int64_t claims = 0;
-    for (const LinearTask& task : tasks)
-        claims += (task.weights->rows + step - 1) / step;
+        all_tiles += tiles_of(task);
+    const auto threads = static_cast<std::int64_t>(compute.pool.size());
 
-    compute.pool.run(static_cast<std::size_t>(claims), [&](std::size_t index, std::size_t worker) {
-        auto claim = static_cast<std::int64_t>(index);
+    compute.pool.run(static_cast<std::size_t>(rounds * threads), [&](std::size_t index, std::size_t worker) {
+        const auto claim = static_cast<std::int64_t>(index);
+        std::int64_t begin = claim_begin(all_tiles, threads, claim);  // counted from the first tile of `task`
+        std::int64_t end = claim_begin(all_tiles, threads, claim + 1);
         for (const LinearTask& task : tasks) {
             const kernels::WeightMatrix& w = *task.weights;
-            const std::int64_t task_claims = (w.rows + step - 1) / step;
-            if (claim < task_claims) {
+            const std::int64_t first_row = std::max<std::int64_t>(begin, 0) * kernels::row_tile;
+            const std::int64_t last_row = std::min(end * kernels::row_tile, w.rows);
+            if (first_row < last_row) {
                 const kernels::ActivationMatrix x = input.view(compute, w.type);
-                const std::int64_t begin = claim * step;
-                compute.kernels.matmul(w.type, x.kind)(w, begin, std::min(begin + step, w.rows), x, task.y,
-                                                       task.y_stride, compute.thread_scratch(worker));
-                return;
+                compute.kernels.matmul(w.type, x.kind)(w, first_row, last_row, x, task.y, task.y_stride,
+                                                       compute.thread_scratch(worker));
             }
-            claim -= task_claims;
+            begin -= tiles_of(task);
+            end -= tiles_of(task);
         }
     });
 }

@@ -44,6 +44,17 @@ void store_rows(float* y, typename L::F values, std::int64_t rows) {
     }
 }
 
+/// Asks for `bytes` bytes of weights ahead of their use: into the first-level cache if they are `near`.
+PUNA_INLINE void fetch(const std::byte* p, std::size_t bytes, bool near) {
+    if (near) {
+        for (std::size_t at = 0; at < bytes; at += 64)
+            __builtin_prefetch(p + at, 0, 3);
+    } else {
+        for (std::size_t at = 0; at < bytes; at += 64)
+            __builtin_prefetch(p + at, 0, 2);
+    }
+}
+
 /// Up to M rows of activations, all of x: weights are decoded and used at once.
 template <typename L, typename P, typename Type, int M>
 void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
@@ -51,22 +62,25 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     constexpr int law_blocks_per_block = 32 / Type::width;
     const ActivationRows<P, M> rows(x, 0);
     const std::int64_t steps = w.columns / Type::elements;
+    // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this tile
+    // fetches them in a straight line, a share with each law block. Two tiles of more than 48 KiB are too much for the
+    // first-level cache.
+    constexpr std::size_t share = static_cast<std::size_t>(tile_rows * Type::width) * Type::block_bytes / Type::elements;
+    const std::size_t tile_bytes = static_cast<std::size_t>(tile_rows) * w.row_bytes;
+    const bool near = tile_bytes <= (std::size_t{24} << 10);
+    fetch(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes, tile_bytes, near);
     for (std::int64_t row = row_begin; row < row_end; row += tile_rows) {
         TileBlock block = tile_at(w, row, row_end, spare);
-        // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this
-        // tile fetches them in a straight line.
-        const std::byte* ahead = block.base + static_cast<std::size_t>(tile_rows) * w.row_bytes;
+        const std::byte* ahead = block.base + tile_bytes;
         typename L::F acc[M];
         for (int m = 0; m < M; ++m)
             acc[m] = L::set(0.0F);
         std::int64_t law_block = 0;
         for (std::int64_t s = 0; s < steps; ++s) {
-            for (std::size_t line = 0; line < static_cast<std::size_t>(tile_rows) * Type::block_bytes; line += 64) {
-                __builtin_prefetch(ahead + line);
-            }
-            ahead += static_cast<std::size_t>(tile_rows) * Type::block_bytes;
             Type::template step<L>(block, [&](const typename L::Q* quads, typename L::F scale,
                                               typename L::F negative_min) PUNA_INLINE_LAMBDA {
+                fetch(ahead, share, near);
+                ahead += share;
                 accumulate_block<L, P, Type::width, Type::has_min, M>(
                     acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias, rows,
                     law_block / law_blocks_per_block, static_cast<int>(law_block % law_blocks_per_block));

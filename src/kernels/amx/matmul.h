@@ -101,22 +101,31 @@ PUNA_INLINE void decode_lines(const std::byte* row, std::int64_t columns, std::i
                               std::byte* out) {
     if constexpr (T::lines == 8) {
         T::decode(row + static_cast<std::size_t>(first / 8) * T::block_bytes, out, tile_bytes);
-    } else {
-        const std::byte* block = row + static_cast<std::size_t>(first) * T::block_bytes;
-        if constexpr (T::lines == 1) {
-            for (std::int64_t i = 0; i < count; i += 2) {
-                const bool two = i + 1 < count;  // else the one block is decoded twice
-                T::decode(block, two ? block + T::block_bytes : block, out, two ? out + tile_bytes : out);
-                block += 2 * T::block_bytes;
-                out += 2 * tile_bytes;
-            }
-        } else {
-            for (std::int64_t i = 0; i < count; ++i) {
-                T::decode(block, columns - (first + i) * line_elements, out);
-                block += T::block_bytes;
-                out += tile_bytes;
-            }
+        return;
+    }
+    const std::byte* block = row + static_cast<std::size_t>(first) * T::block_bytes;
+    const auto at = [&](int i) { return block + static_cast<std::size_t>(i) * T::block_bytes; };
+    const auto to = [&](int i) { return out + static_cast<std::size_t>(i) * tile_bytes; };
+    if constexpr (T::lines == 1) {
+        if (count == chunk_lines) {
+#pragma GCC unroll 4
+            for (int i = 0; i < chunk_lines; i += 2)
+                T::decode(at(i), at(i + 1), to(i), to(i + 1));
+            return;
         }
+        for (int i = 0; i < count; i += 2) {
+            const int next = i + 1 < count ? i + 1 : i;  // the one block that is left is decoded twice
+            T::decode(at(i), at(next), to(i), to(next));
+        }
+    } else if constexpr (T::lines == 0) {
+        if ((first + count) * line_elements <= columns && count == chunk_lines) {
+#pragma GCC unroll 8
+            for (int i = 0; i < chunk_lines; ++i)
+                T::decode(at(i), line_elements, to(i));
+            return;
+        }
+        for (int i = 0; i < count; ++i)
+            T::decode(at(i), columns - (first + i) * line_elements, to(i));
     }
 }
 
@@ -159,14 +168,14 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     };
     // The next pair of tiles lies behind this one: an even share of it is fetched at every product.
     const std::size_t pair_bytes = static_cast<std::size_t>(pair_rows) * w.row_bytes;
-    const std::size_t share = (pair_bytes / static_cast<std::size_t>(chunks * tile_side) + 63) / 64 * 64;
+    const std::size_t share = (pair_bytes / static_cast<std::size_t>(chunks * pair_rows) + 15) / 16 * 16;
 
     for (std::int64_t step = 0; step <= steps; ++step) {
         const std::int64_t chunk = step % chunks;
         const std::int64_t first_row = row_begin + step / chunks * pair_rows;
         const std::int64_t rows_here = step == steps ? 0 : least(row_end - first_row, pair_rows);
         const std::byte* weights = w.data + static_cast<std::size_t>(first_row) * w.row_bytes;
-        const std::byte* ahead = weights + pair_bytes + static_cast<std::size_t>(chunk * tile_side) * share;
+        const std::byte* ahead = weights + pair_bytes + static_cast<std::size_t>(chunk * pair_rows) * share;
         std::byte* decoded = scratch + static_cast<std::size_t>(step % 2) * chunk_bytes;
         const std::byte* ready = scratch + static_cast<std::size_t>((step + 1) % 2) * chunk_bytes;
         const std::int64_t ready_chunk = (step + chunks - 1) % chunks;
@@ -177,10 +186,9 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
                                 least(lines - chunk * chunk_lines, chunk_lines),
                                 decoded + static_cast<std::size_t>(r / tile_side * chunk_lines) * tile_bytes +
                                     static_cast<std::size_t>(r % tile_side) * line_bytes);
+                for (const std::byte* end = ahead + share; ahead < end; ahead += 64)
+                    _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T2);
             }
-            for (std::size_t at = 0; at < share; at += 64)
-                _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0);
-            ahead += share;
             const std::int64_t line = i / 2;
             if (line >= ready_lines) continue;
             order_memory();
