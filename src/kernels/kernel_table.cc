@@ -57,8 +57,10 @@ std::span<const KernelSet> all_kernel_sets() {
         const base::CpuFeatures& cpu = base::cpu_features();
         return std::to_array<KernelSet>({
 #if defined(__x86_64__)
-            {&amx_table(), cpu.amx_tile && cpu.amx_bf16 && cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16 && cpu.gfni,
-             "AMX with BF16, AVX-512 F, BW, DQ, VL, VNNI and BF16, and GFNI"},
+            {&amx_table(),
+             cpu.amx_tile && cpu.amx_bf16 && cpu.amx_int8 && cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16 &&
+                 cpu.gfni,
+             "AMX with INT8 and BF16, AVX-512 F, BW, DQ, VL, VNNI and BF16, and GFNI"},
             {&avx512_table(), cpu.avx512 && cpu.avx512_vnni && cpu.avx2, "AVX-512 F, BW, DQ, VL and VNNI"},
             {&avx2_table(), cpu.avx2, "AVX2, FMA, F16C and BMI2"},
 #endif
@@ -99,14 +101,15 @@ Result<const KernelTable*> select_kernels(std::string_view isa) {
 
 Result<Activations> select_activations(std::string_view name, const KernelTable& table) {
     if (name == "auto") return table.defaults;
-    const std::string_view choices = table.bf16 == Activations::float32 ? "choose one of: auto, float32, int16, int8"
-                                                                        : "choose one of: auto, float32, int16, bf16, int8";
+    const std::string_view choices = table.bf16 == Activations::float32
+                                         ? "choose one of: auto, float32, int16, int8"
+                                         : "choose one of: auto, float32, int16, bf16, int8";
     if (name == "bf16") {
         if (table.bf16 != Activations::float32) return table.bf16;
-        return Error{ErrorCode::unsupported_activations,
-                     fmt::format("activations 'bf16' need AMX with BF16, and the kernel set '{}' does not use it",
-                                 table.name),
-                     std::string(choices)};
+        return Error{
+            ErrorCode::unsupported_activations,
+            fmt::format("activations 'bf16' need AMX with BF16, and the kernel set '{}' does not use it", table.name),
+            std::string(choices)};
     }
     for (const Activations kind :
          {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles}) {

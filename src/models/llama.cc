@@ -258,8 +258,7 @@ nn::LinearForms Llama::linear_forms(kernels::Activations activations) const {
 
 std::uint64_t Llama::workspace_bytes(std::int64_t batch_rows, std::int64_t threads) const {
     const kernels::KernelTable& kernels = kernels::default_kernels();
-    const RunnerOptions options{
-        .kernels = &kernels, .activations = kernels.defaults, .max_batch_rows = batch_rows};
+    const RunnerOptions options{.kernels = &kernels, .activations = kernels.defaults, .max_batch_rows = batch_rows};
     return Workspace::bytes(dimensions_, linear_forms(options.activations), options, static_cast<std::size_t>(threads));
 }
 

@@ -9,8 +9,7 @@ std::int64_t Compute::rows_per_claim() const {
     return std::max(least, kernels.activation_group(activations));
 }
 
-void Compute::for_rows(std::int64_t rows,
-                       base::FunctionRef<void(std::int64_t, std::int64_t, std::size_t)> task) const {
+void Compute::for_rows(std::int64_t rows, base::FunctionRef<void(std::int64_t, std::int64_t, std::size_t)> task) const {
     const std::int64_t step = rows_per_claim();
     if (rows <= step) {
         task(0, rows, 0);

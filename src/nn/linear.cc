@@ -12,8 +12,8 @@ std::int64_t tiles_of(const LinearTask& task) {
 }
 
 /// Where claim `index` of `rounds * threads` begins in `tiles` tiles of weight rows. A round is one claim for each
-/// thread: the first takes half of the rows, the second half of the rest, and so on. So a thread reads long stretches of
-/// the weights, as the prefetching wants, and the last claims are small, which evens out threads of different speed.
+/// thread: the first takes half of the rows, the second half of the rest, and so on. So a thread reads long stretches
+/// of the weights, as the prefetching wants, and the last claims are small, which evens out threads of different speed.
 std::int64_t claim_begin(std::int64_t tiles, std::int64_t threads, std::int64_t index) {
     constexpr std::int64_t whole = std::int64_t{1} << rounds;
     const std::int64_t round = index / threads;

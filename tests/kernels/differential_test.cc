@@ -215,7 +215,8 @@ TEST(PrepareActivations, NotANumberIsRefusedBySetsAlike) {
                     if (set.table->matmul(TensorType::Q4_0, kind) == nullptr) continue;
                     const std::size_t row_bytes = set.table->activation_row_bytes(kind, 64);
                     Scratch row(row_bytes);
-                    EXPECT_FALSE(set.table->prepare_activations({kind, 1, 64, row.data(), row_bytes}, 0, 1, x.data(), 64))
+                    EXPECT_FALSE(
+                        set.table->prepare_activations({kind, 1, 64, row.data(), row_bytes}, 0, 1, x.data(), 64))
                         << set.table->name;
                 }
             }

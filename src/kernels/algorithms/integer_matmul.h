@@ -65,7 +65,8 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this tile
     // fetches them in a straight line, a share with each law block. Two tiles of more than 48 KiB are too much for the
     // first-level cache.
-    constexpr std::size_t share = static_cast<std::size_t>(tile_rows * Type::width) * Type::block_bytes / Type::elements;
+    constexpr std::size_t share =
+        static_cast<std::size_t>(tile_rows * Type::width) * Type::block_bytes / Type::elements;
     const std::size_t tile_bytes = static_cast<std::size_t>(tile_rows) * w.row_bytes;
     const bool near = tile_bytes <= (std::size_t{24} << 10);
     fetch(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes, tile_bytes, near);
@@ -93,14 +94,14 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     }
 }
 
-/// Decodes a tile into a panel.
-template <typename L, typename Type>
-void decode_tile(TileBlock block, std::int64_t columns, std::byte* out) {
+/// Decodes a tile into a panel; `finish` makes of each quad (q + bias) what the products read.
+template <typename L, typename Type, typename Finish>
+void decode_tile(TileBlock block, std::int64_t columns, std::byte* out, const Finish& finish) {
     for (std::int64_t k = 0; k < columns; k += Type::elements) {
         Type::template step<L>(
             block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) PUNA_INLINE_LAMBDA {
                 for (int j = 0; j < Type::width / 4; ++j)
-                    L::store_quad(out + static_cast<std::size_t>(j) * quad_bytes, quads[j]);
+                    L::store_quad(out + static_cast<std::size_t>(j) * quad_bytes, finish(quads[j]));
                 out += Type::width / 4 * quad_bytes;
                 L::store(reinterpret_cast<float*>(out), scale);
                 out += row_vector_bytes;
@@ -162,7 +163,8 @@ void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
         std::int64_t tiles = 0;
         for (std::int64_t r = row; tiles < panel_tiles && r < row_end; ++tiles, r += tile_rows) {
             decode_tile<L, Type>(tile_at(w, r, row_end, spare), w.columns,
-                                 scratch + static_cast<std::size_t>(tiles) * tile_bytes);
+                                 scratch + static_cast<std::size_t>(tiles) * tile_bytes,
+                                 [](typename L::Q quad) PUNA_INLINE_LAMBDA { return quad; });
         }
         for (std::int64_t m = 0; m < x.rows; m += most) {
             const std::int64_t count = x.rows - m < most ? x.rows - m : most;

@@ -1,7 +1,8 @@
-// The shell of the amx set: bf16 products by tiles; all else is avx512's.
+// The shell of the amx set: bf16 products, and integer products of many rows, by tiles; all else is avx512's.
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "kernels/amx/integer_tiles.h"
 #include "kernels/amx/matmul.h"
 #include "kernels/sets.h"
 #include "quant/tensor_type.h"
@@ -44,8 +45,41 @@ MatmulFn find_matmul_bf16(quant::TensorType type) {
     }
 }
 
+/// Few rows are bound by reading the weights, at which the vector set is better.
+template <int Planes, typename Type, quant::TensorType Named>
+void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                    float* y, std::int64_t y_stride, std::byte* scratch) {
+    constexpr std::int64_t few = 4;
+    const MatmulFn multiply =
+        x.rows <= few ? avx512_table().matmul(Named, x.kind) : multiply_integer_panels<Planes, Type>;
+    multiply(w, row_begin, row_end, x, y, y_stride, scratch);
+}
+
+template <int Planes>
+MatmulFn find_matmul_integer(quant::TensorType type) {
+    using quant::TensorType;
+    switch (type) {
+        case TensorType::Q4_0: return matmul_integer<Planes, algorithms::Q4_0, TensorType::Q4_0>;
+        case TensorType::Q4_1: return matmul_integer<Planes, algorithms::Q4_1, TensorType::Q4_1>;
+        case TensorType::Q5_0: return matmul_integer<Planes, algorithms::Q5_0, TensorType::Q5_0>;
+        case TensorType::Q5_1: return matmul_integer<Planes, algorithms::Q5_1, TensorType::Q5_1>;
+        case TensorType::Q8_0: return matmul_integer<Planes, algorithms::Q8_0, TensorType::Q8_0>;
+        case TensorType::Q2_K: return matmul_integer<Planes, algorithms::Q2_K, TensorType::Q2_K>;
+        case TensorType::Q3_K: return matmul_integer<Planes, algorithms::Q3_K, TensorType::Q3_K>;
+        case TensorType::Q4_K: return matmul_integer<Planes, algorithms::Q4_K, TensorType::Q4_K>;
+        case TensorType::Q5_K: return matmul_integer<Planes, algorithms::Q5_K, TensorType::Q5_K>;
+        case TensorType::Q6_K: return matmul_integer<Planes, algorithms::Q6_K, TensorType::Q6_K>;
+        case TensorType::IQ4_NL: return matmul_integer<Planes, algorithms::IQ4_NL, TensorType::IQ4_NL>;
+        case TensorType::IQ4_XS: return matmul_integer<Planes, algorithms::IQ4_XS, TensorType::IQ4_XS>;
+        case TensorType::MXFP4: return matmul_integer<Planes, algorithms::MXFP4, TensorType::MXFP4>;
+        default: return avx512_table().matmul(type, Planes == 2 ? Activations::int16 : Activations::int8);
+    }
+}
+
 MatmulFn matmul(quant::TensorType type, Activations activations) {
-    if (activations != Activations::bf16_tiles) return avx512_table().matmul(type, activations);
+    if (activations == Activations::float32) return avx512_table().matmul(type, activations);
+    if (activations == Activations::int16) return find_matmul_integer<2>(type);
+    if (activations == Activations::int8) return find_matmul_integer<1>(type);
     static const bool filled = (fill_line_tables(), true);
     return filled ? find_matmul_bf16(type) : nullptr;
 }
@@ -79,7 +113,6 @@ const KernelTable& amx_table() {
         KernelTable made = avx512_table();
         made.name = "amx";
         made.bf16 = Activations::bf16_tiles;
-        made.defaults = Activations::bf16_tiles;
         made.matmul_scratch_bytes = matmul_scratch_bytes;
         made.matmul = matmul;
         made.activation_group = activation_group;

@@ -27,10 +27,6 @@ constexpr std::int64_t lines_for(std::int64_t columns) {
     return (columns + line_elements - 1) / line_elements;
 }
 
-constexpr std::int64_t least(std::int64_t a, std::int64_t b) {
-    return a < b ? a : b;
-}
-
 /// Rows of weights of a panel: at most 128, and what `panel_cache_bytes` holds.
 inline std::int64_t panel_rows_for(std::int64_t columns) {
     const auto row = static_cast<std::size_t>(lines_for(columns)) * line_bytes;
@@ -153,7 +149,7 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     const std::int64_t chunks = (lines + chunk_lines - 1) / chunk_lines;
     const std::int64_t steps = (row_end - row_begin + pair_rows - 1) / pair_rows * chunks;
     const PackedRows rows(x, 0);
-    const Tiles tiles(rows.columns);
+    const Tiles tiles{TileConfiguration(rows.columns)};
     _tile_zero(0);
     _tile_zero(1);
     alignas(64) float sums[tile_side * tile_side];
@@ -250,7 +246,7 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
     const std::int64_t lines = lines_for(w.columns);
     const std::int64_t groups = (x.rows + tile_side - 1) / tile_side;
     const std::int64_t panel_rows = panel_rows_for(w.columns);
-    const Tiles tiles(tile_side);
+    const Tiles tiles{TileConfiguration(tile_side)};
     alignas(64) float sums[4 * tile_side * tile_side];
     for (std::int64_t panel = row_begin; panel < row_end; panel += panel_rows) {
         const std::int64_t rows_here = least(row_end - panel, panel_rows);

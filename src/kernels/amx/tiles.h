@@ -17,8 +17,13 @@ namespace {
 inline constexpr std::int64_t tile_side = 16;  // rows of a tile; columns of an accumulator
 inline constexpr std::size_t tile_bytes = 1024;
 
-/// The argument of LDTILECFG (Intel SDM, volume 1, chapter 18). Tiles 0 to 3 are accumulators [16 rows][columns] of
-/// float, 4 and 5 lines of weights [16 rows][32] of bf16, 6 and 7 activations [16 pairs along K][columns] of 2 bf16.
+constexpr std::int64_t least(std::int64_t a, std::int64_t b) {
+    return a < b ? a : b;
+}
+
+/// The argument of LDTILECFG (Intel SDM, volume 1, chapter 18). As made, for bf16: tiles 0 to 3 are accumulators
+/// [16 rows][columns] of float, 4 and 5 lines of weights [16 rows][32] of bf16, 6 and 7 activations [16 pairs along
+/// K][columns] of 2 bf16.
 struct alignas(64) TileConfiguration {
     std::uint8_t palette = 1;
     std::uint8_t start_row = 0;
@@ -38,19 +43,16 @@ PUNA_INLINE void order_memory() {
     __asm__ volatile("" : : : "memory");
 }
 
-/// Configures this thread's tiles while it lives. `columns`: rows of activations in a tile, 1 to 16.
+/// Configures this thread's tiles while it lives.
 class Tiles {
   public:
-    explicit Tiles(std::int64_t columns) { configure(columns); }
-    ~Tiles() { _tile_release(); }
-    Tiles(const Tiles&) = delete;
-    Tiles& operator=(const Tiles&) = delete;
-
-    void configure(std::int64_t columns) {
-        const TileConfiguration configuration(columns);
+    explicit Tiles(const TileConfiguration& configuration) {
         __asm__ volatile("" : : "r"(&configuration) : "memory");
         _tile_loadconfig(&configuration);
     }
+    ~Tiles() { _tile_release(); }
+    Tiles(const Tiles&) = delete;
+    Tiles& operator=(const Tiles&) = delete;
 };
 
 }  // namespace

@@ -51,7 +51,8 @@ inline void fill_line_tables() {
         fill(iq4_nl_values[bits], _mm512_load_ps(iq4_codes_of_lines), half_values[bits]);
     }
     for (std::uint32_t bits = 0; bits < (1U << 8); ++bits)
-        fill(mxfp4_values[bits], _mm512_load_ps(mxfp4_codes_of_lines), quant::e8m0_half_to_f32(static_cast<std::uint8_t>(bits)));
+        fill(mxfp4_values[bits], _mm512_load_ps(mxfp4_codes_of_lines),
+             quant::e8m0_half_to_f32(static_cast<std::uint8_t>(bits)));
 }
 
 PUNA_INLINE __m512 broadcast(float x) {
@@ -355,12 +356,10 @@ struct Q3_KLines : Lines256<110> {
         const std::uint32_t s2 = load_u32(block + 104);
         constexpr std::uint32_t low = 0x0f0f0f0fu;
         constexpr std::uint32_t high = 0x30303030u;
-        const __m128i packed = _mm_set_epi32(static_cast<int>(((s1 >> 4) & low) | ((s2 >> 2) & high)),
-                                             static_cast<int>(((s0 >> 4) & low) | (s2 & high)),
-                                             static_cast<int>((s1 & low) | ((s2 << 2) & high)),
-                                             static_cast<int>((s0 & low) | ((s2 << 4) & high)));
-        const __m512 scales =
-            scaled_bytes(_mm_sub_epi8(packed, _mm_set1_epi8(32)), broadcast(load_half(block + 108)));
+        const __m128i packed = _mm_set_epi32(
+            static_cast<int>(((s1 >> 4) & low) | ((s2 >> 2) & high)), static_cast<int>(((s0 >> 4) & low) | (s2 & high)),
+            static_cast<int>((s1 & low) | ((s2 << 2) & high)), static_cast<int>((s0 & low) | ((s2 << 4) & high)));
+        const __m512 scales = scaled_bytes(_mm_sub_epi8(packed, _mm_set1_epi8(32)), broadcast(load_half(block + 108)));
         // Eight codes for each half of a line, two lines to a table.
         const __m512 codes = _mm512_setr_ps(-4, -3, -2, -1, 0, 1, 2, 3, -4, -3, -2, -1, 0, 1, 2, 3);
         const __m512i halves = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
@@ -381,8 +380,9 @@ struct Q3_KLines : Lines256<110> {
                 for (int i = 0; i < 2; ++i) {
                     const int line = first + i;
                     const __m512i low_bits = _mm512_srli_epi16(two_bits, static_cast<unsigned>(2 * (line % 4)));
-                    const __m512i bit = _mm512_srli_epi16(_mm512_slli_epi16(third, static_cast<unsigned>(line < 2 ? 2 - line : 0)),
-                                                          static_cast<unsigned>(line < 2 ? 0 : line - 2));
+                    const __m512i bit =
+                        _mm512_srli_epi16(_mm512_slli_epi16(third, static_cast<unsigned>(line < 2 ? 2 - line : 0)),
+                                          static_cast<unsigned>(line < 2 ? 0 : line - 2));
                     const __m512i code = choose(words(4), bit, low_bits);
                     const __m512i place = _mm512_or_si512(offsets, words(16 * i));
                     store_line(out + static_cast<std::size_t>(line) * stride,
@@ -408,8 +408,7 @@ struct Q2_KLines : Lines256<84> {
             // Four codes for each half of a line: the table holds four lines.
             const auto values = [&](int first) PUNA_INLINE_LAMBDA {
                 const __m512i index = _mm512_add_epi32(quarters, _mm512_set1_epi32(first));
-                return _mm512_fmsub_ps(codes, _mm512_permutexvar_ps(index, scales),
-                                       _mm512_permutexvar_ps(index, mins));
+                return _mm512_fmsub_ps(codes, _mm512_permutexvar_ps(index, scales), _mm512_permutexvar_ps(index, mins));
             };
             const __m512i table = to_bf16(values(8 * half), values(8 * half + 4));
             const __m512i bytes = _mm512_cvtepu8_epi16(load32(block + 16 + 32 * half));

@@ -1,0 +1,222 @@
+// Quantized weights times many rows of integer activations by AMX tiles (the laws int/1 and int8/1).
+//
+// A law block of the panels that the vector sets use, quads of sixteen rows of weights, is the right operand of
+// TDPBSSD as it lies, and sixteen prepared rows of activations are the left one: one product for each plane of int8.
+// The sums of a law block are exact; they leave the tiles and meet the scales in vectors, in ascending K. While one law
+// block's do, the tiles multiply the next one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "kernels/algorithms/integer_matmul.h"
+#include "kernels/amx/tiles.h"
+#include "kernels/avx512/lanes.h"
+#include "kernels/kernel_table.h"
+
+namespace puna::kernels {
+namespace {
+
+using algorithms::BlockScale;
+
+/// How many planes of int8 an activation is, as the avx512 set prepares it: [32 low bytes][32 high bytes] a block.
+template <int Planes>
+using IntegerProduct = std::conditional_t<Planes == 2, Avx512::Int16<8>, Avx512::Int8<8>>;
+
+/// Tiles 0 to 3: sums [rows of activations][16 rows of weights] of int32, two planes of two law blocks; 4 and 5:
+/// activations [rows][Width]; 6: weights [Width / 4][16 rows of 4].
+template <int Width>
+TileConfiguration integer_configuration(std::int64_t activation_rows) {
+    TileConfiguration made(tile_side);
+    for (int i = 0; i < 7; ++i) {
+        made.row_bytes[i] = i == 4 || i == 5 ? Width : 64;
+        made.rows[i] = static_cast<std::uint8_t>(i == 6 ? Width / 4 : activation_rows);
+    }
+    return made;
+}
+
+/// Multiplies one law block into the pair of tiles `Pair`.
+template <int Planes, int Pair>
+PUNA_INLINE void multiply_block(const std::byte* quads, const std::byte* activations, long row_bytes) {
+    order_memory();
+    _tile_loadd(6, quads, 64);
+    _tile_loadd(4, activations, row_bytes);
+    if constexpr (Planes == 2) _tile_loadd(5, activations + 32, row_bytes);
+    if constexpr (Pair == 0) {
+        _tile_zero(0);
+        _tile_dpbssd(0, 4, 6);
+        if constexpr (Planes == 2) {
+            _tile_zero(1);
+            _tile_dpbssd(1, 5, 6);
+        }
+    } else {
+        _tile_zero(2);
+        _tile_dpbssd(2, 4, 6);
+        if constexpr (Planes == 2) {
+            _tile_zero(3);
+            _tile_dpbssd(3, 5, 6);
+        }
+    }
+}
+
+/// Sums of a law block, as they leave the tiles: [plane][row of activations][16 rows of weights].
+template <int Planes>
+struct alignas(64) BlockSums {
+    std::int32_t at[Planes][tile_side][tile_side];
+};
+
+template <int Planes, int Pair>
+PUNA_INLINE void store_sums(BlockSums<Planes>& sums) {
+    if constexpr (Pair == 0) {
+        _tile_stored(0, sums.at[0], 64);
+        if constexpr (Planes == 2) _tile_stored(1, sums.at[1], 64);
+    } else {
+        _tile_stored(2, sums.at[0], 64);
+        if constexpr (Planes == 2) _tile_stored(3, sums.at[1], 64);
+    }
+    order_memory();
+}
+
+/// Sixteen rows of activations over a part of K, law blocks [begin, end): what goes with their integers, turned so that
+/// the rows of a block stand together. Rows that are missing have zeros.
+struct ActivationPart {
+    static constexpr std::int64_t columns = 512;
+    std::int64_t first_row;
+    std::int64_t begin;
+    std::int64_t end;
+    float scales[columns / 32][tile_side] = {};
+    float totals[columns / 16][tile_side] = {};  // of the integers of each law block, for weights with mins
+
+    template <typename Product, int Width>
+    ActivationPart(const ActivationMatrix& x, std::int64_t first, std::int64_t law_block, const Product*,
+                   std::integral_constant<int, Width>)
+        : first_row(first), begin(law_block), end(least(law_block + columns / Width, x.columns / Width)) {
+        constexpr int halves = 32 / Width;
+        const std::int64_t blocks = (end - begin) / halves;
+        for (std::int64_t m = 0; m < least(x.rows - first, tile_side); ++m) {
+            const algorithms::PreparedRow<Product> row(x.data + static_cast<std::size_t>(first + m) * x.row_bytes,
+                                                       x.columns);
+            for (std::int64_t b = 0; b < blocks; ++b) {
+                const BlockScale& s = row.scales[begin / halves + b];
+                scales[b][m] = s.scale;
+                if constexpr (halves == 1) {
+                    totals[b][m] = static_cast<float>(s.sums[0] + s.sums[1]);
+                } else {
+                    totals[2 * b][m] = static_cast<float>(s.sums[0]);
+                    totals[2 * b + 1][m] = static_cast<float>(s.sums[1]);
+                }
+            }
+        }
+    }
+};
+
+/// A part of up to sixteen rows of activations times one decoded tile of weights; sums [16][16] of floats are carried
+/// from part to part.
+template <int Planes, int Width, bool HasMin>
+void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, const ActivationPart& part,
+                           float* carry) {
+    using Product = IntegerProduct<Planes>;
+    constexpr std::size_t block_bytes = algorithms::panel_block_bytes<Width, HasMin>;
+    constexpr int halves = 32 / Width;
+    const std::byte* integers = x.data + static_cast<std::size_t>(part.first_row) * x.row_bytes;
+    const auto row_bytes = static_cast<long>(x.row_bytes);
+    BlockSums<Planes> sums[2];
+    __m512 acc[tile_side];
+#pragma GCC unroll 16
+    for (int m = 0; m < tile_side; ++m)
+        acc[m] = part.begin == 0 ? _mm512_setzero_ps() : _mm512_load_ps(carry + m * tile_side);
+
+    const auto weights_at = [&](std::int64_t b)
+                                PUNA_INLINE_LAMBDA { return panel + static_cast<std::size_t>(b) * block_bytes; };
+    const auto activations_at = [&](std::int64_t b) PUNA_INLINE_LAMBDA {
+        return integers + static_cast<std::size_t>(b / halves) * Product::block_bytes +
+               static_cast<std::size_t>(b % halves) * Width;
+    };
+    const auto add = [&](const BlockSums<Planes>& block, std::int64_t b) PUNA_INLINE_LAMBDA {
+        const auto* floats = reinterpret_cast<const float*>(weights_at(b) + Width / 4 * algorithms::quad_bytes);
+        const __m512 scale = _mm512_load_ps(floats);
+        const __m512 negative_min = HasMin ? _mm512_load_ps(floats + 16) : _mm512_setzero_ps();
+        const float* scales = part.scales[(b - part.begin) / halves];
+        const float* totals = part.totals[b - part.begin];
+#pragma GCC unroll 16
+        for (int m = 0; m < tile_side; ++m) {
+            __m512i sum = _mm512_load_si512(block.at[0][m]);
+            if constexpr (Planes == 2) {
+                sum = _mm512_add_epi32(sum, _mm512_slli_epi32(_mm512_load_si512(block.at[1][m]), 8));
+            }
+            const __m512 da = _mm512_set1_ps(scales[m]);
+            acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, da), acc[m]);
+            if constexpr (HasMin) {
+                acc[m] = _mm512_fmadd_ps(_mm512_set1_ps(totals[m]), _mm512_mul_ps(negative_min, da), acc[m]);
+            }
+        }
+    };
+
+    // Three stages: the tiles multiply law block b + 1, the sums of b leave them, those of b - 1 meet their scales.
+    const auto step = [&]<int Pair>(std::int64_t b) PUNA_INLINE_LAMBDA {
+        if (b + 1 < part.end) {
+            multiply_block<Planes, 1 - Pair>(weights_at(b + 1), activations_at(b + 1), row_bytes);
+        }
+        if (b < part.end) store_sums<Planes, Pair>(sums[Pair]);
+        if (b > part.begin) add(sums[1 - Pair], b - 1);
+    };
+    multiply_block<Planes, 0>(weights_at(part.begin), activations_at(part.begin), row_bytes);
+    for (std::int64_t b = part.begin; b <= part.end; b += 2) {
+        step.template operator()<0>(b);
+        if (b + 1 <= part.end) step.template operator()<1>(b + 1);
+    }
+#pragma GCC unroll 16
+    for (int m = 0; m < tile_side; ++m)
+        _mm512_store_ps(carry + m * tile_side, acc[m]);
+}
+
+/// Panels of weights times all rows of x.
+template <int Planes, typename Type>
+void multiply_integer_panels(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
+                             const ActivationMatrix& x, float* y, std::int64_t y_stride, std::byte* scratch) {
+    constexpr std::int64_t panel_rows = algorithms::panel_tiles * tile_side;
+    using Width = std::integral_constant<int, Type::width>;
+    constexpr IntegerProduct<Planes>* product = nullptr;
+    const std::int64_t law_blocks = w.columns / Type::width;
+    const std::size_t bytes =  // of a tile in the panel
+        static_cast<std::size_t>(law_blocks) * algorithms::panel_block_bytes<Type::width, Type::has_min>;
+    std::byte* spare = scratch + algorithms::panel_bytes(w.columns);
+    const __m512i bias = _mm512_set1_epi8(static_cast<char>(Type::bias));
+    const std::int64_t whole = x.rows / tile_side * tile_side;
+    alignas(64) float carry[algorithms::panel_tiles][tile_side * tile_side];
+    for (std::int64_t panel = row_begin; panel < row_end; panel += panel_rows) {
+        const std::int64_t tiles = (least(row_end - panel, panel_rows) + tile_side - 1) / tile_side;
+        const auto decoded = [&](std::int64_t tile) { return scratch + static_cast<std::size_t>(tile) * bytes; };
+        for (std::int64_t tile = 0; tile < tiles; ++tile) {
+            algorithms::decode_tile<Avx512, Type>(
+                algorithms::tile_at(w, panel + tile * tile_side, row_end, spare), w.columns, decoded(tile),
+                [bias](__m512i quad) PUNA_INLINE_LAMBDA { return _mm512_sub_epi8(quad, bias); });
+        }
+        const auto pass = [&](std::int64_t from, std::int64_t to) {
+            if (from == to) return;
+            const Tiles configured(integer_configuration<Type::width>(least(to - from, tile_side)));
+            for (std::int64_t first = from; first < to; first += tile_side) {
+                // A part of the activations stays in the first-level cache for all tiles of the panel.
+                for (std::int64_t b = 0; b < law_blocks; b += ActivationPart::columns / Type::width) {
+                    const ActivationPart part(x, first, b, product, Width());
+                    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+                        multiply_integer_tile<Planes, Type::width, Type::has_min>(decoded(tile), x, part, carry[tile]);
+                    }
+                }
+                for (std::int64_t tile = 0; tile < tiles; ++tile) {
+                    const std::int64_t row = panel + tile * tile_side;
+                    for (std::int64_t m = 0; m < least(to - first, tile_side); ++m) {
+                        algorithms::store_rows<Avx512>(y + (first + m) * y_stride + row,
+                                                       _mm512_load_ps(carry[tile] + m * tile_side), row_end - row);
+                    }
+                }
+            }
+        };
+        pass(0, whole);
+        pass(whole, x.rows);
+    }
+}
+
+}  // namespace
+}  // namespace puna::kernels
