@@ -103,11 +103,13 @@ std::vector<BenchTest> BenchCommand::tests() const {
 
 double peak_of(const kernels::MultiplyPeaks& peaks, std::string_view number_type) {
     if (number_type == "int16") return peaks.int16;
+    if (number_type == "bf16") return peaks.bf16;
     return number_type == "int8" ? peaks.int8 : peaks.float32;
 }
 
 /// The number type that most multiplies of a model use.
 std::string_view multiply_type(const ModelCost& cost, kernels::Activations activations) {
+    if (activations == kernels::Activations::bf16_tiles) return kernels::activations_name(activations);
     const std::uint64_t all = cost.layer_multiplies + cost.head_multiplies;
     const bool quantized = 2 * cost.integer_multiplies > all;
     return kernels::activations_name(quantized ? activations : kernels::Activations::float32);

@@ -3,27 +3,45 @@
 #pragma once
 
 #include "kernels/algorithms/float_law.h"
+#include "kernels/algorithms/tile_decode.h"
 #include "kernels/kernel_table.h"
 #include "quant/tensor_type.h"
 
 namespace puna::kernels::algorithms {
 
-inline constexpr std::int64_t float_panel_rows = 16;  // decoded together, to be reused for all rows of activations
+inline constexpr std::int64_t most_panel_rows = 64;
+inline constexpr std::int64_t float_part_columns =
+    512;  // of six rows of activations: they stay in the first-level cache
 
 static inline std::size_t padded_columns(std::int64_t columns) {
     return static_cast<std::size_t>((columns + lanes - 1) / lanes * lanes);
 }
 
-/// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations.
+/// Rows of weights that are decoded together, to be reused for all rows of activations: about half a MiB.
+static inline std::int64_t float_panel_rows(std::int64_t columns) {
+    const auto fit = static_cast<std::int64_t>((std::size_t{512} << 10) / (padded_columns(columns) * sizeof(float)));
+    const std::int64_t rows = fit / tile_rows * tile_rows;
+    return rows < tile_rows ? tile_rows : rows > most_panel_rows ? most_panel_rows : rows;
+}
+
+/// A part of K, [begin, end) of `columns`: begin and, but for the last part, end are multiples of `lanes`.
+struct KPart {
+    std::int64_t begin;
+    std::int64_t end;
+    std::int64_t columns;
+};
+
+/// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations. Lanes are
+/// carried from part to part: carry [R][M][lanes].
 template <typename L, int R, int M, typename T>
-void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_stride, std::int64_t columns, float* y,
-                std::int64_t y_stride) {
+void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_stride, KPart part, float* carry,
+                float* y, std::int64_t y_stride) {
     typename L::F sums[R][M];
     for (int r = 0; r < R; ++r) {
         for (int m = 0; m < M; ++m)
-            sums[r][m] = L::set(0.0F);
+            sums[r][m] = part.begin == 0 ? L::set(0.0F) : L::load(carry + (r * M + m) * lanes);
     }
-    const auto accumulate = [&](const auto& load_w, const auto& load_x) {
+    const auto accumulate = [&](const auto& load_w, const auto& load_x) PUNA_INLINE_LAMBDA {
         typename L::F xs[M];
         for (int m = 0; m < M; ++m)
             xs[m] = load_x(x + static_cast<std::size_t>(m) * x_stride);
@@ -33,42 +51,56 @@ void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_
                 sums[r][m] = L::fma(ws, xs[m], sums[r][m]);
         }
     };
-    const std::int64_t whole = columns / lanes * lanes;
-    for (std::int64_t k = 0; k < whole; k += lanes) {
+    const std::int64_t whole = part.end / lanes * lanes;
+    for (std::int64_t k = part.begin; k < whole; k += lanes) {
         accumulate([k](const T* row) { return load<L>(row + k); }, [k](const float* row) { return L::load(row + k); });
     }
-    if (whole < columns) {
-        accumulate([&](const T* row) { return load_partial<L>(row + whole, columns - whole); },
-                   [&](const float* row) { return load_partial<L>(row + whole, columns - whole); });
+    if (whole < part.end) {
+        accumulate([&](const T* row) { return load_partial<L>(row + whole, part.end - whole); },
+                   [&](const float* row) { return load_partial<L>(row + whole, part.end - whole); });
     }
+    const bool last = part.end == part.columns;
     for (int r = 0; r < R; ++r) {
-        for (int m = 0; m < M; ++m)
-            y[m * y_stride + r] = L::reduce_add(sums[r][m]);
+        for (int m = 0; m < M; ++m) {
+            if (last) {
+                y[m * y_stride + r] = L::reduce_add(sums[r][m]);
+            } else {
+                L::store(carry + (r * M + m) * lanes, sums[r][m]);
+            }
+        }
     }
 }
 
-/// All of `rows` x `x_rows`, in tiles of R x M and what is left over.
+/// All of `rows` x `x_rows`, in tiles of R x M and what is left over, by parts of K of `part_columns`: as many as there
+/// are columns, or, for at most most_panel_rows rows, fewer.
 template <typename L, int R, int M, typename T>
 void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const float* x, std::size_t x_stride,
-                 std::int64_t x_rows, std::int64_t columns, float* y, std::int64_t y_stride) {
+                 std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, float* y,
+                 std::int64_t y_stride) {
+    alignas(64) float carry[most_panel_rows * M * lanes];
     std::int64_t m = 0;
     for (; m + M <= x_rows; m += M) {
         const float* x_tile = x + static_cast<std::size_t>(m) * x_stride;
         float* y_tile = y + m * y_stride;
-        std::int64_t r = 0;
-        for (; r + R <= rows; r += R) {
-            float_tile<L, R, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, columns,
-                                y_tile + r, y_stride);
-        }
-        for (; r < rows; ++r) {
-            float_tile<L, 1, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, columns,
-                                y_tile + r, y_stride);
+        for (std::int64_t begin = 0; begin < columns; begin += part_columns) {
+            const std::int64_t end = begin + part_columns;
+            const KPart part{begin, end < columns ? end : columns, columns};
+            const auto carried = [&](std::int64_t r) { return part_columns < columns ? carry + r * M * lanes : carry; };
+            std::int64_t r = 0;
+            for (; r + R <= rows; r += R) {
+                float_tile<L, R, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, part,
+                                    carried(r), y_tile + r, y_stride);
+            }
+            for (; r < rows; ++r) {
+                float_tile<L, 1, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, part,
+                                    carried(r), y_tile + r, y_stride);
+            }
         }
     }
     if constexpr (M > 1) {
         if (m < x_rows) {
             float_tiles<L, R, M / 2>(w, w_stride, rows, x + static_cast<std::size_t>(m) * x_stride, x_stride,
-                                     x_rows - m, columns, y + m * y_stride, y_stride);
+                                     x_rows - m, columns, part_columns, y + m * y_stride, y_stride);
         }
     }
 }
@@ -80,7 +112,7 @@ void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::i
     const auto* first = reinterpret_cast<const T*>(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes);
     float_tiles<L, L::float_tile_rows, L::float_tile_columns>(
         first, w.row_bytes / sizeof(T), row_end - row_begin, reinterpret_cast<const float*>(x.data),
-        x.row_bytes / sizeof(float), x.rows, w.columns, y + row_begin, y_stride);
+        x.row_bytes / sizeof(float), x.rows, w.columns, w.columns, y + row_begin, y_stride);
 }
 
 /// Decodes a row to float, [columns].
@@ -93,6 +125,7 @@ void decode_row(const quant::TypeInfo& type, const std::byte* row, std::int64_t 
         if (whole < columns)
             store_partial<L>(out + whole, load_partial<L>(values + whole, columns - whole), columns - whole);
     };
+    if (type.type == quant::TensorType::F32) return widen_as(reinterpret_cast<const float*>(row));
     if (type.type == quant::TensorType::F16) return widen_as(reinterpret_cast<const std::uint16_t*>(row));
     if (type.type == quant::TensorType::BF16) return widen_as(reinterpret_cast<const Bf16*>(row));
     type.to_float(row, out, static_cast<std::size_t>(columns));
@@ -103,24 +136,25 @@ void float_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
                   float* y, std::int64_t y_stride, std::byte* scratch) {
     using quant::TensorType;
     const bool few = x.rows <= L::float_tile_columns;  // then a conversion is not used often enough to be kept
-    if (w.type == TensorType::F32) return float_matmul_in_place<L, float>(w, row_begin, row_end, x, y, y_stride);
+    if (few && w.type == TensorType::F32) return float_matmul_in_place<L, float>(w, row_begin, row_end, x, y, y_stride);
     if (few && w.type == TensorType::F16) {
         return float_matmul_in_place<L, std::uint16_t>(w, row_begin, row_end, x, y, y_stride);
     }
     if (few && w.type == TensorType::BF16) return float_matmul_in_place<L, Bf16>(w, row_begin, row_end, x, y, y_stride);
 
-    auto* panel = reinterpret_cast<float*>(scratch);  // [float_panel_rows][padded columns]
+    auto* panel = reinterpret_cast<float*>(scratch);  // [panel_rows][padded columns]
     const std::size_t panel_stride = padded_columns(w.columns);
+    const std::int64_t panel_rows = float_panel_rows(w.columns);
     const quant::TypeInfo& type = quant::type_info(w.type);
-    for (std::int64_t begin = row_begin; begin < row_end; begin += float_panel_rows) {
-        const std::int64_t rows = row_end - begin < float_panel_rows ? row_end - begin : float_panel_rows;
+    for (std::int64_t begin = row_begin; begin < row_end; begin += panel_rows) {
+        const std::int64_t rows = row_end - begin < panel_rows ? row_end - begin : panel_rows;
         for (std::int64_t r = 0; r < rows; ++r) {
             decode_row<L>(type, w.data + static_cast<std::size_t>(begin + r) * w.row_bytes, w.columns,
                           panel + static_cast<std::size_t>(r) * panel_stride);
         }
         float_tiles<L, L::float_tile_rows, L::float_tile_columns>(
             panel, panel_stride, rows, reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows,
-            w.columns, y + begin, y_stride);
+            w.columns, float_part_columns, y + begin, y_stride);
     }
 }
 

@@ -11,7 +11,7 @@ namespace puna::kernels {
 namespace {
 
 std::size_t panel_cache_bytes() {
-    static const std::size_t bytes = static_cast<std::size_t>(base::cache_sizes().l2 / 3);
+    static const std::size_t bytes = static_cast<std::size_t>(base::cache_sizes().l2 / 10 * 7);
     return bytes;
 }
 

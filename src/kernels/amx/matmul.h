@@ -21,6 +21,8 @@ namespace {
 std::size_t panel_cache_bytes();
 
 inline constexpr std::int64_t chunk_lines = 8;
+inline constexpr std::int64_t part_lines = 8;
+inline constexpr std::int64_t most_panel_rows = 256;
 inline constexpr std::int64_t pair_rows = 2 * tile_side;  // rows of weights that share a reading of the activations
 
 constexpr std::int64_t lines_for(std::int64_t columns) {
@@ -31,7 +33,7 @@ constexpr std::int64_t lines_for(std::int64_t columns) {
 inline std::int64_t panel_rows_for(std::int64_t columns) {
     const auto row = static_cast<std::size_t>(lines_for(columns)) * line_bytes;
     const auto fit = static_cast<std::int64_t>(panel_cache_bytes() / row) / pair_rows * pair_rows;
-    return fit < pair_rows ? pair_rows : least(fit, 128);
+    return fit < pair_rows ? pair_rows : least(fit, most_panel_rows);
 }
 
 /// Scratch of `multiply_few`: two chunks of the lines of two tiles.
@@ -210,17 +212,24 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     }
 }
 
-/// Products of two tiles' rows of a panel (tiles [2][lines]) with two groups of activations: accumulator i has the
-/// weights of tile i % 2 and group i / 2.
-PUNA_INLINE void multiply_tiles(const std::byte* panel, std::int64_t lines, const PackedRows& a, const PackedRows& b,
-                                float* sums) {
+/// Lines [begin, end) of two tiles' rows of a panel (tiles [2][lines]) times those of two groups of activations, added
+/// to their sums: sums[i] has the weights of tile i % 2 and group i / 2.
+PUNA_INLINE void multiply_tiles(const std::byte* panel, std::int64_t lines, std::int64_t begin, std::int64_t end,
+                                const PackedRows& a, const PackedRows& b, float (*sums)[tile_side * tile_side]) {
     const std::byte* second = panel + static_cast<std::size_t>(lines) * tile_bytes;
     order_memory();
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (std::int64_t line = 0; line < lines; ++line) {
+    if (begin == 0) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    } else {
+        _tile_loadd(0, sums[0], 64);
+        _tile_loadd(1, sums[1], 64);
+        _tile_loadd(2, sums[2], 64);
+        _tile_loadd(3, sums[3], 64);
+    }
+    for (std::int64_t line = begin; line < end; ++line) {
         const std::size_t at = static_cast<std::size_t>(line) * tile_bytes;
         _tile_loadd(4, panel + at, 64);
         _tile_loadd(6, a.tiles + at, 64);
@@ -231,11 +240,10 @@ PUNA_INLINE void multiply_tiles(const std::byte* panel, std::int64_t lines, cons
         _tile_dpbf16ps(2, 4, 7);
         _tile_dpbf16ps(3, 5, 7);
     }
-    constexpr std::int64_t size = tile_side * tile_side;
-    _tile_stored(0, sums, 64);
-    _tile_stored(1, sums + size, 64);
-    _tile_stored(2, sums + 2 * size, 64);
-    _tile_stored(3, sums + 3 * size, 64);
+    _tile_stored(0, sums[0], 64);
+    _tile_stored(1, sums[1], 64);
+    _tile_stored(2, sums[2], 64);
+    _tile_stored(3, sums[3], 64);
     order_memory();
 }
 
@@ -247,7 +255,7 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
     const std::int64_t groups = (x.rows + tile_side - 1) / tile_side;
     const std::int64_t panel_rows = panel_rows_for(w.columns);
     const Tiles tiles{TileConfiguration(tile_side)};
-    alignas(64) float sums[4 * tile_side * tile_side];
+    alignas(64) float sums[most_panel_rows / pair_rows][4][tile_side * tile_side];
     for (std::int64_t panel = row_begin; panel < row_end; panel += panel_rows) {
         const std::int64_t rows_here = least(row_end - panel, panel_rows);
         for (std::int64_t r = 0; r < rows_here; ++r) {
@@ -259,18 +267,28 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
                                 out + static_cast<std::size_t>(line) * tile_bytes);
             }
         }
+        const std::int64_t share = (part_lines * 1024 / rows_here + 1) / 2 * 2;
         for (std::int64_t g = 0; g < groups; g += 2) {
             const PackedRows a(x, g);
             const PackedRows b(x, least(g + 1, groups - 1));
-            for (std::int64_t r = 0; r < rows_here; r += pair_rows) {
-                multiply_tiles(scratch + static_cast<std::size_t>(r / tile_side * lines) * tile_bytes, lines, a, b,
-                               sums);
-                for (std::int64_t i = 0; i < 4; ++i) {
-                    const std::int64_t weight = r + i % 2 * tile_side;
-                    const std::int64_t row = (g + i / 2) * tile_side;
-                    if (weight >= rows_here || row >= x.rows) continue;
-                    store_outputs(sums + i * tile_side * tile_side, rows_here - weight, least(x.rows - row, tile_side),
-                                  y + row * y_stride + panel + weight, y_stride);
+            // A part of the activations stays in the first-level cache for the whole panel.
+            for (std::int64_t part = 0; part < lines; part += part_lines) {
+                const std::int64_t next =
+                    part + part_lines;  // fetched meanwhile, an even share with each pair of tiles
+                for (std::int64_t r = 0; r < rows_here; r += pair_rows) {
+                    for (std::int64_t at = r * share; at < (r + pair_rows) * share; at += 64) {
+                        _mm_prefetch(reinterpret_cast<const char*>(a.tile(next) + at), _MM_HINT_T1);
+                        _mm_prefetch(reinterpret_cast<const char*>(b.tile(next) + at), _MM_HINT_T1);
+                    }
+                    multiply_tiles(scratch + static_cast<std::size_t>(r / tile_side * lines) * tile_bytes, lines, part,
+                                   least(part + part_lines, lines), a, b, sums[r / pair_rows]);
+                }
+            }
+            for (std::int64_t r = 0; r < rows_here; r += tile_side) {
+                for (std::int64_t i = g; i < least(g + 2, groups); ++i) {
+                    const std::int64_t row = i * tile_side;
+                    store_outputs(sums[r / pair_rows][(i - g) * 2 + r / tile_side % 2], rows_here - r,
+                                  least(x.rows - row, tile_side), y + row * y_stride + panel + r, y_stride);
                 }
             }
         }
