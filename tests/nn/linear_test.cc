@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -56,8 +57,10 @@ TEST_P(LinearTest, IsAMatrixProduct) {
             const Compute compute{set, asked, *pool, scratch.data(), scratch_bytes};
             LinearInput input(memory.data());
             input.begin(compute, forms, rows, columns);
-            for (std::int64_t r = 0; r < rows; ++r)
-                ASSERT_TRUE(input.set_row(compute, r, x.values.data() + r * columns));
+            for (std::int64_t r = 0; r < rows; r += compute.rows_per_claim()) {
+                ASSERT_TRUE(input.set_rows(compute, r, std::min(compute.rows_per_claim(), rows - r),
+                                           x.values.data() + r * columns, columns));
+            }
             std::vector<float> ya(static_cast<std::size_t>(rows * 100)), yb(static_cast<std::size_t>(rows * 37)),
                 yc(static_cast<std::size_t>(rows));
             linear(compute, input, {{&a.view, ya.data(), 100}, {&b.view, yb.data(), 37}, {&c.view, yc.data(), 1}});
