@@ -12,6 +12,26 @@
 namespace puna::kernels {
 namespace {
 
+#if defined(__x86_64__)
+/// Put together here: code of the set's own translation unit must not run before its CPU is known.
+const KernelTable& amx_table() {
+    static const KernelTable table = [] {
+        const KernelTable& own = amx_entries();
+        KernelTable made = avx512_table();
+        made.name = own.name;
+        made.defaults = own.defaults;
+        made.bf16 = own.bf16;
+        made.matmul_scratch_bytes = own.matmul_scratch_bytes;
+        made.matmul = own.matmul;
+        made.activation_group = own.activation_group;
+        made.activation_row_bytes = own.activation_row_bytes;
+        made.prepare_activations = own.prepare_activations;
+        return made;
+    }();
+    return table;
+}
+#endif
+
 std::string names_of_available() {
     std::string names;
     for (const KernelSet& set : all_kernel_sets()) {

@@ -9,7 +9,8 @@ const KernelTable& generic_table();
 #if defined(__x86_64__)
 const KernelTable& avx2_table();
 const KernelTable& avx512_table();
-const KernelTable& amx_table();
+/// What the amx set has of its own; the other entries are null, and those of avx512.
+const KernelTable& amx_entries();
 #endif
 
 }  // namespace puna::kernels

@@ -46,7 +46,8 @@ TEST_F(Usage, NamesThatNobodyKnowsAreRefused) {
     EXPECT_EQ(error_of({"-m", tiny(), "-p", "the"}, 2, {.environment = {"PUNA_ISA=abacus"}})["code"],
               "unsupported_isa");
     EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--activations", "int3"}, 2)["code"], "invalid_argument");
-    EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--activations", "bf16"}, 2)["code"], "unsupported_activations");
+    EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--isa", "generic", "--activations", "bf16"}, 2)["code"],
+              "unsupported_activations");
     EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--kv-type", "f8"}, 2)["code"], "invalid_argument");
     EXPECT_EQ(error_of({"show", tiny(), "--kv-type", "f8"}, 2)["code"], "invalid_argument");
     EXPECT_EQ(error_of({"perplexity", "-m", tiny(), "-p", "the", "--kl-to", "int3"}, 2)["code"], "invalid_argument");

@@ -108,19 +108,18 @@ std::size_t matmul_scratch_bytes(std::int64_t columns) {
 
 }  // namespace
 
-const KernelTable& amx_table() {
-    static const KernelTable table = [] {
-        KernelTable made = avx512_table();
-        made.name = "amx";
-        made.bf16 = Activations::bf16_tiles;
-        made.matmul_scratch_bytes = matmul_scratch_bytes;
-        made.matmul = matmul;
-        made.activation_group = activation_group;
-        made.activation_row_bytes = activation_row_bytes;
-        made.prepare_activations = prepare_activations;
-        return made;
-    }();
-    return table;
+const KernelTable& amx_entries() {
+    static constexpr KernelTable entries = {
+        .name = "amx",
+        .defaults = Activations::int16,
+        .bf16 = Activations::bf16_tiles,
+        .matmul_scratch_bytes = matmul_scratch_bytes,
+        .matmul = matmul,
+        .activation_group = activation_group,
+        .activation_row_bytes = activation_row_bytes,
+        .prepare_activations = prepare_activations,
+    };
+    return entries;
 }
 
 }  // namespace puna::kernels
