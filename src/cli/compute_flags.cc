@@ -37,7 +37,7 @@ void ComputeFlags::declare_others(Flags& flags) {
     flags.integer("--batch-size", "N", {1, 65536}, batch_size,
                   "Tokens of the prompt evaluated in one step (default 512).");
     flags.text("--activations", "TYPE", activations,
-               "How activations meet quantized weights: auto, float32, int16, int8 (default auto).");
+               "How activations meet quantized weights: auto, float32, int16, int8, bf16 (default auto).");
     flags.text("--kv-type", "TYPE", kv_type, "How keys and values are stored: f16, f32 (default f16).");
     flags.text("--isa", "NAME", isa,
                "Force a kernel set; 'puna doctor' lists them (default: PUNA_ISA, or the fastest that runs here).");
