@@ -77,9 +77,7 @@ std::span<const KernelSet> all_kernel_sets() {
         const base::CpuFeatures& cpu = base::cpu_features();
         return std::to_array<KernelSet>({
 #if defined(__x86_64__)
-            {&amx_table(),
-             cpu.amx_tile && cpu.amx_bf16 && cpu.amx_int8 && cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16 &&
-                 cpu.gfni,
+            {&amx_table(), cpu.amx_bf16 && cpu.amx_int8 && cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16 && cpu.gfni,
              "AMX with INT8 and BF16, AVX-512 F, BW, DQ, VL, VNNI and BF16, and GFNI"},
             {&avx512_table(), cpu.avx512 && cpu.avx512_vnni && cpu.avx2, "AVX-512 F, BW, DQ, VL and VNNI"},
             {&avx2_table(), cpu.avx2, "AVX2, FMA, F16C and BMI2"},
@@ -133,7 +131,7 @@ Result<Activations> select_activations(std::string_view name, const KernelTable&
     }
     for (const Activations kind :
          {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles}) {
-        if (name != law_id(kind) && (name != activations_name(kind))) continue;
+        if (name != law_id(kind) && name != activations_name(kind)) continue;
         if (table.matmul(quant::TensorType::F32, kind) != nullptr) return kind;
         return Error{ErrorCode::unsupported_activations,
                      fmt::format("the kernel set '{}' does not compute by the law '{}'", table.name, name),

@@ -94,11 +94,10 @@ struct KernelTable {
     std::int64_t (*activation_group)(Activations kind);
     /// Bytes of one prepared row of `columns` values (a multiple of 64).
     std::size_t (*activation_row_bytes)(Activations kind, std::int64_t columns);
-    /// Prepares rows [first_row, first_row + rows) of `to`, from x: [rows][to.columns], rows `x_stride` apart. They are
-    /// one group: first_row is a multiple of the activation group, and rows are as many as it has in `to`. False if a
-    /// value is NaN or infinite (float32 is copied as it is).
-    bool (*prepare_activations)(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x,
-                                std::int64_t x_stride);
+    /// Prepares rows [first_row, first_row + rows) of `to`, from x: [rows][to.columns]. They are one group:
+    /// first_row is a multiple of the activation group, and rows are as many as it has in `to`. False if a value is NaN
+    /// or infinite (float32 is copied as it is).
+    bool (*prepare_activations)(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x);
 
     /// y = x / sqrt(mean(x^2) + eps) * weight, each [n].
     void (*rms_norm)(const float* x, const float* weight, float eps, std::int64_t n, float* y);

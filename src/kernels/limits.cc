@@ -89,8 +89,8 @@ PeakLoops fastest_loops() {
     }
     if (cpu.avx512 && cpu.avx512_vnni) loops = {peak_float32_avx512, peak_int16_avx512, peak_int8_avx512, nullptr};
     if (cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16) loops.bf16 = peak_bf16_avx512;
-    if (cpu.amx_tile && cpu.amx_int8) loops.int8 = peak_int8_amx;
-    if (cpu.amx_tile && cpu.amx_bf16) loops.bf16 = peak_bf16_amx;
+    if (cpu.avx512 && cpu.amx_int8) loops.int8 = peak_int8_amx;  // compiled for AVX-512 beside AMX
+    if (cpu.avx512 && cpu.amx_bf16) loops.bf16 = peak_bf16_amx;
 #endif
     return loops;
 }

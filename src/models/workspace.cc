@@ -90,7 +90,7 @@ void Workspace::begin(const nn::Batch& batch) {
 }
 
 void Workspace::set_input(std::int64_t first, std::int64_t count, const float* rows) {
-    if (!input_.set_rows(compute_, first, count, rows, input_.columns())) {
+    if (!input_.set_rows(compute_, first, count, rows)) {
         not_finite_.store(true, std::memory_order_relaxed);
     }
 }

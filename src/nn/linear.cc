@@ -59,14 +59,13 @@ kernels::ActivationMatrix LinearInput::asked_rows(const Compute& compute) const 
             asked_row_bytes_};
 }
 
-bool LinearInput::set_rows(const Compute& compute, std::int64_t first, std::int64_t count, const float* x,
-                           std::int64_t x_stride) {
+bool LinearInput::set_rows(const Compute& compute, std::int64_t first, std::int64_t count, const float* x) {
     const auto prepare = [&](const kernels::ActivationMatrix& to) {
         const std::int64_t group = compute.kernels.activation_group(to.kind);
         bool finite = true;
         for (std::int64_t row = 0; row < count; row += group) {
-            finite &= compute.kernels.prepare_activations(to, first + row, std::min(group, count - row),
-                                                          x + row * x_stride, x_stride);
+            finite &=
+                compute.kernels.prepare_activations(to, first + row, std::min(group, count - row), x + row * columns_);
         }
         return finite;
     };

@@ -28,12 +28,10 @@ class LinearInput {
     /// Starts a new set of rows.
     void begin(const Compute& compute, LinearForms forms, std::int64_t rows, std::int64_t columns);
     /// Prepares rows [first, first + count), which begin and end with a claim of `Compute::for_rows`; x: [count]
-    /// [columns], rows `x_stride` apart. Claims may be prepared in parallel. False if a value is NaN or infinite and
-    /// the form that was asked for would have to hold it.
-    bool set_rows(const Compute& compute, std::int64_t first, std::int64_t count, const float* x,
-                  std::int64_t x_stride);
+    /// [columns]. Claims may be prepared in parallel. False if a value is NaN or infinite and the form that was asked
+    /// for would have to hold it.
+    bool set_rows(const Compute& compute, std::int64_t first, std::int64_t count, const float* x);
 
-    std::int64_t columns() const { return columns_; }
     /// The form in which weights of `type` take these activations.
     kernels::ActivationMatrix view(const Compute& compute, quant::TensorType type) const;
 

@@ -133,8 +133,7 @@ std::vector<float> product(const KernelTable& set, const Problem& p, Activations
     Scratch prepared(x_bytes * static_cast<std::size_t>((p.x_rows + group - 1) / group * group));
     const ActivationMatrix activations{kind, p.x_rows, p.columns, prepared.data(), x_bytes};
     for (std::int64_t m = 0; m < p.x_rows; m += group) {
-        EXPECT_TRUE(set.prepare_activations(activations, m, std::min(group, p.x_rows - m), x.data() + m * p.columns,
-                                            p.columns));
+        EXPECT_TRUE(set.prepare_activations(activations, m, std::min(group, p.x_rows - m), x.data() + m * p.columns));
     }
     Scratch scratch(set.matmul_scratch_bytes(p.columns));
     std::vector<float> y(static_cast<std::size_t>(p.x_rows * p.rows), -1.0F);
@@ -215,8 +214,7 @@ TEST(PrepareActivations, NotANumberIsRefusedBySetsAlike) {
                     if (set.table->matmul(TensorType::Q4_0, kind) == nullptr) continue;
                     const std::size_t row_bytes = set.table->activation_row_bytes(kind, 64);
                     Scratch row(row_bytes);
-                    EXPECT_FALSE(
-                        set.table->prepare_activations({kind, 1, 64, row.data(), row_bytes}, 0, 1, x.data(), 64))
+                    EXPECT_FALSE(set.table->prepare_activations({kind, 1, 64, row.data(), row_bytes}, 0, 1, x.data()))
                         << set.table->name;
                 }
             }

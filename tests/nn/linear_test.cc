@@ -59,7 +59,7 @@ TEST_P(LinearTest, IsAMatrixProduct) {
             input.begin(compute, forms, rows, columns);
             for (std::int64_t r = 0; r < rows; r += compute.rows_per_claim()) {
                 ASSERT_TRUE(input.set_rows(compute, r, std::min(compute.rows_per_claim(), rows - r),
-                                           x.values.data() + r * columns, columns));
+                                           x.values.data() + r * columns));
             }
             std::vector<float> ya(static_cast<std::size_t>(rows * 100)), yb(static_cast<std::size_t>(rows * 37)),
                 yc(static_cast<std::size_t>(rows));

@@ -9,9 +9,9 @@
 
 namespace puna::kernels::algorithms {
 
-inline constexpr std::int64_t most_panel_rows = 64;
-inline constexpr std::int64_t float_part_columns =
-    512;  // of six rows of activations: they stay in the first-level cache
+inline constexpr std::int64_t most_float_panel_rows = 64;
+/// K goes by parts, so that this much of six rows of activations stays in the first-level cache.
+inline constexpr std::int64_t float_part_columns = 512;
 
 static inline std::size_t padded_columns(std::int64_t columns) {
     return static_cast<std::size_t>((columns + lanes - 1) / lanes * lanes);
@@ -21,7 +21,7 @@ static inline std::size_t padded_columns(std::int64_t columns) {
 static inline std::int64_t float_panel_rows(std::int64_t columns) {
     const auto fit = static_cast<std::int64_t>((std::size_t{512} << 10) / (padded_columns(columns) * sizeof(float)));
     const std::int64_t rows = fit / tile_rows * tile_rows;
-    return rows < tile_rows ? tile_rows : rows > most_panel_rows ? most_panel_rows : rows;
+    return rows < tile_rows ? tile_rows : rows > most_float_panel_rows ? most_float_panel_rows : rows;
 }
 
 /// A part of K, [begin, end) of `columns`: begin and, but for the last part, end are multiples of `lanes`.
@@ -72,12 +72,12 @@ void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_
 }
 
 /// All of `rows` x `x_rows`, in tiles of R x M and what is left over, by parts of K of `part_columns`: as many as there
-/// are columns, or, for at most most_panel_rows rows, fewer.
+/// are columns, or, for at most most_float_panel_rows rows, fewer.
 template <typename L, int R, int M, typename T>
 void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const float* x, std::size_t x_stride,
                  std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, float* y,
                  std::int64_t y_stride) {
-    alignas(64) float carry[most_panel_rows * M * lanes];
+    alignas(64) float carry[most_float_panel_rows * M * lanes];
     std::int64_t m = 0;
     for (; m + M <= x_rows; m += M) {
         const float* x_tile = x + static_cast<std::size_t>(m) * x_stride;

@@ -5,6 +5,7 @@
 // ranges, not types.
 #pragma once
 
+#include "kernels/algorithms/fetch.h"
 #include "kernels/algorithms/integer_law.h"
 #include "kernels/algorithms/tile_decode.h"
 #include "kernels/kernel_table.h"
@@ -41,17 +42,6 @@ void store_rows(float* y, typename L::F values, std::int64_t rows) {
         L::store(y, values);
     } else {
         store_partial<L>(y, values, rows);
-    }
-}
-
-/// Asks for `bytes` bytes of weights ahead of their use: into the first-level cache if they are `near`.
-PUNA_INLINE void fetch(const std::byte* p, std::size_t bytes, bool near) {
-    if (near) {
-        for (std::size_t at = 0; at < bytes; at += 64)
-            __builtin_prefetch(p + at, 0, 3);
-    } else {
-        for (std::size_t at = 0; at < bytes; at += 64)
-            __builtin_prefetch(p + at, 0, 2);
     }
 }
 

@@ -21,29 +21,13 @@ std::size_t matmul_scratch_bytes(std::int64_t columns) {
 /// The integer product of a type; Product is the set's for the width of the activations.
 template <typename L, template <int> typename Product>
 MatmulFn find_integer_matmul(quant::TensorType type) {
-    using quant::TensorType;
-    switch (type) {
-        case TensorType::Q4_0: return integer_matmul<L, Product, Q4_0>;
-        case TensorType::Q4_1: return integer_matmul<L, Product, Q4_1>;
-        case TensorType::Q5_0: return integer_matmul<L, Product, Q5_0>;
-        case TensorType::Q5_1: return integer_matmul<L, Product, Q5_1>;
-        case TensorType::Q8_0: return integer_matmul<L, Product, Q8_0>;
-        case TensorType::Q2_K: return integer_matmul<L, Product, Q2_K>;
-        case TensorType::Q3_K: return integer_matmul<L, Product, Q3_K>;
-        case TensorType::Q4_K: return integer_matmul<L, Product, Q4_K>;
-        case TensorType::Q5_K: return integer_matmul<L, Product, Q5_K>;
-        case TensorType::Q6_K: return integer_matmul<L, Product, Q6_K>;
-        case TensorType::IQ4_NL: return integer_matmul<L, Product, IQ4_NL>;
-        case TensorType::IQ4_XS: return integer_matmul<L, Product, IQ4_XS>;
-        case TensorType::MXFP4: return integer_matmul<L, Product, MXFP4>;
-        default: return nullptr;
-    }
+    return with_decoder(type, []<typename Type>(Type) -> MatmulFn { return integer_matmul<L, Product, Type>; });
 }
 
 template <typename L>
 MatmulFn matmul(quant::TensorType type, Activations activations) {
     const quant::TypeInfo& info = quant::type_info(type);
-    if (!info.computes() || activations > Activations::int8) return nullptr;
+    if (!info.computes() || activations == Activations::bf16_tiles) return nullptr;
     if (activations == Activations::float32 || info.law_width == 0) return float_matmul<L>;
     if (activations == Activations::int16) return find_integer_matmul<L, L::template Int16>(type);
     return find_integer_matmul<L, L::template Int8>(type);
@@ -63,8 +47,7 @@ std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
 }
 
 template <typename L>
-bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t, const float* x,
-                         std::int64_t) {
+bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t, const float* x) {
     std::byte* row = to.data + static_cast<std::size_t>(first_row) * to.row_bytes;
     switch (to.kind) {
         case Activations::int16: return prepare_integer_row<L, typename L::template Int16<8>>(x, to.columns, row);

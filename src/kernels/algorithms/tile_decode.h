@@ -11,6 +11,8 @@
 #include <cstdint>
 
 #include "kernels/algorithms/inline.h"
+#include "kernels/kernel_table.h"
+#include "quant/tensor_type.h"
 
 namespace puna::kernels::algorithms {
 
@@ -351,5 +353,27 @@ struct IQ4_XS : Block256<136, 32, 8, 128, false> {
         }
     }
 };
+
+/// `visit(decoder)` for a type that has one, else null.
+template <typename Visit>
+MatmulFn with_decoder(quant::TensorType type, const Visit& visit) {
+    using quant::TensorType;
+    switch (type) {
+        case TensorType::Q4_0: return visit(Q4_0());
+        case TensorType::Q4_1: return visit(Q4_1());
+        case TensorType::Q5_0: return visit(Q5_0());
+        case TensorType::Q5_1: return visit(Q5_1());
+        case TensorType::Q8_0: return visit(Q8_0());
+        case TensorType::Q2_K: return visit(Q2_K());
+        case TensorType::Q3_K: return visit(Q3_K());
+        case TensorType::Q4_K: return visit(Q4_K());
+        case TensorType::Q5_K: return visit(Q5_K());
+        case TensorType::Q6_K: return visit(Q6_K());
+        case TensorType::IQ4_NL: return visit(IQ4_NL());
+        case TensorType::IQ4_XS: return visit(IQ4_XS());
+        case TensorType::MXFP4: return visit(MXFP4());
+        default: return nullptr;
+    }
+}
 
 }  // namespace puna::kernels::algorithms

@@ -78,33 +78,30 @@ PUNA_INLINE void store_sums(BlockSums<Planes>& sums) {
     order_memory();
 }
 
-/// Sixteen rows of activations over a part of K, law blocks [begin, end): what goes with their integers, turned so that
-/// the rows of a block stand together. Rows that are missing have zeros.
+/// Sixteen rows of activations over a part of K, law blocks [begin, end) of weights of a type: what goes with their
+/// integers, turned so that the rows of a block stand together. Rows that are missing have zeros.
+template <int Planes, typename Type>
 struct ActivationPart {
     static constexpr std::int64_t columns = 512;
+    static constexpr std::int64_t law_blocks = columns / Type::width;
+    static constexpr std::int64_t halves = 32 / Type::width;  // law blocks in a block of activations
     std::int64_t first_row;
     std::int64_t begin;
     std::int64_t end;
     float scales[columns / 32][tile_side] = {};
-    float totals[columns / 16][tile_side] = {};  // of the integers of each law block, for weights with mins
+    float totals[law_blocks][tile_side] = {};  // of the integers of each law block; for weights with mins
 
-    template <typename Product, int Width>
-    ActivationPart(const ActivationMatrix& x, std::int64_t first, std::int64_t law_block, const Product*,
-                   std::integral_constant<int, Width>)
-        : first_row(first), begin(law_block), end(least(law_block + columns / Width, x.columns / Width)) {
-        constexpr int halves = 32 / Width;
-        const std::int64_t blocks = (end - begin) / halves;
+    ActivationPart(const ActivationMatrix& x, std::int64_t first, std::int64_t law_block)
+        : first_row(first), begin(law_block), end(least(law_block + law_blocks, x.columns / Type::width)) {
         for (std::int64_t m = 0; m < least(x.rows - first, tile_side); ++m) {
-            const algorithms::PreparedRow<Product> row(x.data + static_cast<std::size_t>(first + m) * x.row_bytes,
-                                                       x.columns);
-            for (std::int64_t b = 0; b < blocks; ++b) {
-                const BlockScale& s = row.scales[begin / halves + b];
-                scales[b][m] = s.scale;
-                if constexpr (halves == 1) {
-                    totals[b][m] = static_cast<float>(s.sums[0] + s.sums[1]);
-                } else {
-                    totals[2 * b][m] = static_cast<float>(s.sums[0]);
-                    totals[2 * b + 1][m] = static_cast<float>(s.sums[1]);
+            const algorithms::PreparedRow<IntegerProduct<Planes>> row(
+                x.data + static_cast<std::size_t>(first + m) * x.row_bytes, x.columns);
+            for (std::int64_t b = begin; b < end; ++b) {
+                const BlockScale& s = row.scales[b / halves];
+                scales[(b - begin) / halves][m] = s.scale;
+                if constexpr (Type::has_min) {
+                    const std::int32_t total = halves == 1 ? s.sums[0] + s.sums[1] : s.sums[b % halves];
+                    totals[b - begin][m] = static_cast<float>(total);
                 }
             }
         }
@@ -113,12 +110,13 @@ struct ActivationPart {
 
 /// A part of up to sixteen rows of activations times one decoded tile of weights; sums [16][16] of floats are carried
 /// from part to part.
-template <int Planes, int Width, bool HasMin>
-void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, const ActivationPart& part,
+template <int Planes, typename Type>
+void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, const ActivationPart<Planes, Type>& part,
                            float* carry) {
     using Product = IntegerProduct<Planes>;
-    constexpr std::size_t block_bytes = algorithms::panel_block_bytes<Width, HasMin>;
-    constexpr int halves = 32 / Width;
+    constexpr int width = Type::width;
+    constexpr std::size_t block_bytes = algorithms::panel_block_bytes<width, Type::has_min>;
+    constexpr std::int64_t halves = ActivationPart<Planes, Type>::halves;
     const std::byte* integers = x.data + static_cast<std::size_t>(part.first_row) * x.row_bytes;
     const auto row_bytes = static_cast<long>(x.row_bytes);
     BlockSums<Planes> sums[2];
@@ -131,12 +129,12 @@ void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, co
                                 PUNA_INLINE_LAMBDA { return panel + static_cast<std::size_t>(b) * block_bytes; };
     const auto activations_at = [&](std::int64_t b) PUNA_INLINE_LAMBDA {
         return integers + static_cast<std::size_t>(b / halves) * Product::block_bytes +
-               static_cast<std::size_t>(b % halves) * Width;
+               static_cast<std::size_t>(b % halves) * width;
     };
     const auto add = [&](const BlockSums<Planes>& block, std::int64_t b) PUNA_INLINE_LAMBDA {
-        const auto* floats = reinterpret_cast<const float*>(weights_at(b) + Width / 4 * algorithms::quad_bytes);
+        const auto* floats = reinterpret_cast<const float*>(weights_at(b) + width / 4 * algorithms::quad_bytes);
         const __m512 scale = _mm512_load_ps(floats);
-        const __m512 negative_min = HasMin ? _mm512_load_ps(floats + 16) : _mm512_setzero_ps();
+        const __m512 negative_min = Type::has_min ? _mm512_load_ps(floats + 16) : _mm512_setzero_ps();
         const float* scales = part.scales[(b - part.begin) / halves];
         const float* totals = part.totals[b - part.begin];
 #pragma GCC unroll 16
@@ -147,7 +145,7 @@ void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, co
             }
             const __m512 da = _mm512_set1_ps(scales[m]);
             acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, da), acc[m]);
-            if constexpr (HasMin) {
+            if constexpr (Type::has_min) {
                 acc[m] = _mm512_fmadd_ps(_mm512_set1_ps(totals[m]), _mm512_mul_ps(negative_min, da), acc[m]);
             }
         }
@@ -176,8 +174,7 @@ template <int Planes, typename Type>
 void multiply_integer_panels(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
                              const ActivationMatrix& x, float* y, std::int64_t y_stride, std::byte* scratch) {
     constexpr std::int64_t panel_rows = algorithms::panel_tiles * tile_side;
-    using Width = std::integral_constant<int, Type::width>;
-    constexpr IntegerProduct<Planes>* product = nullptr;
+    using Part = ActivationPart<Planes, Type>;
     const std::int64_t law_blocks = w.columns / Type::width;
     const std::size_t bytes =  // of a tile in the panel
         static_cast<std::size_t>(law_blocks) * algorithms::panel_block_bytes<Type::width, Type::has_min>;
@@ -198,10 +195,10 @@ void multiply_integer_panels(const WeightMatrix& w, std::int64_t row_begin, std:
             const Tiles configured(integer_configuration<Type::width>(least(to - from, tile_side)));
             for (std::int64_t first = from; first < to; first += tile_side) {
                 // A part of the activations stays in the first-level cache for all tiles of the panel.
-                for (std::int64_t b = 0; b < law_blocks; b += ActivationPart::columns / Type::width) {
-                    const ActivationPart part(x, first, b, product, Width());
+                for (std::int64_t b = 0; b < law_blocks; b += Part::law_blocks) {
+                    const Part part(x, first, b);
                     for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                        multiply_integer_tile<Planes, Type::width, Type::has_min>(decoded(tile), x, part, carry[tile]);
+                        multiply_integer_tile<Planes, Type>(decoded(tile), x, part, carry[tile]);
                     }
                 }
                 for (std::int64_t tile = 0; tile < tiles; ++tile) {

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "kernels/amx/bf16_tiles.h"
 #include "kernels/amx/integer_tiles.h"
-#include "kernels/amx/matmul.h"
 #include "kernels/sets.h"
 #include "quant/tensor_type.h"
 
@@ -46,42 +46,29 @@ MatmulFn find_matmul_bf16(quant::TensorType type) {
 }
 
 /// Few rows are bound by reading the weights, at which the vector set is better.
-template <int Planes, typename Type, quant::TensorType Named>
+template <int Planes, typename Type>
 void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                     float* y, std::int64_t y_stride, std::byte* scratch) {
     constexpr std::int64_t few = 4;
     const MatmulFn multiply =
-        x.rows <= few ? avx512_table().matmul(Named, x.kind) : multiply_integer_panels<Planes, Type>;
+        x.rows <= few ? avx512_table().matmul(w.type, x.kind) : multiply_integer_panels<Planes, Type>;
     multiply(w, row_begin, row_end, x, y, y_stride, scratch);
 }
 
 template <int Planes>
 MatmulFn find_matmul_integer(quant::TensorType type) {
-    using quant::TensorType;
-    switch (type) {
-        case TensorType::Q4_0: return matmul_integer<Planes, algorithms::Q4_0, TensorType::Q4_0>;
-        case TensorType::Q4_1: return matmul_integer<Planes, algorithms::Q4_1, TensorType::Q4_1>;
-        case TensorType::Q5_0: return matmul_integer<Planes, algorithms::Q5_0, TensorType::Q5_0>;
-        case TensorType::Q5_1: return matmul_integer<Planes, algorithms::Q5_1, TensorType::Q5_1>;
-        case TensorType::Q8_0: return matmul_integer<Planes, algorithms::Q8_0, TensorType::Q8_0>;
-        case TensorType::Q2_K: return matmul_integer<Planes, algorithms::Q2_K, TensorType::Q2_K>;
-        case TensorType::Q3_K: return matmul_integer<Planes, algorithms::Q3_K, TensorType::Q3_K>;
-        case TensorType::Q4_K: return matmul_integer<Planes, algorithms::Q4_K, TensorType::Q4_K>;
-        case TensorType::Q5_K: return matmul_integer<Planes, algorithms::Q5_K, TensorType::Q5_K>;
-        case TensorType::Q6_K: return matmul_integer<Planes, algorithms::Q6_K, TensorType::Q6_K>;
-        case TensorType::IQ4_NL: return matmul_integer<Planes, algorithms::IQ4_NL, TensorType::IQ4_NL>;
-        case TensorType::IQ4_XS: return matmul_integer<Planes, algorithms::IQ4_XS, TensorType::IQ4_XS>;
-        case TensorType::MXFP4: return matmul_integer<Planes, algorithms::MXFP4, TensorType::MXFP4>;
-        default: return avx512_table().matmul(type, Planes == 2 ? Activations::int16 : Activations::int8);
-    }
+    return algorithms::with_decoder(type, []<typename Type>(Type) -> MatmulFn { return matmul_integer<Planes, Type>; });
 }
 
 MatmulFn matmul(quant::TensorType type, Activations activations) {
-    if (activations == Activations::float32) return avx512_table().matmul(type, activations);
-    if (activations == Activations::int16) return find_matmul_integer<2>(type);
-    if (activations == Activations::int8) return find_matmul_integer<1>(type);
-    static const bool filled = (fill_line_tables(), true);
-    return filled ? find_matmul_bf16(type) : nullptr;
+    if (activations == Activations::bf16_tiles) {
+        static const bool filled = (fill_line_tables(), true);
+        return filled ? find_matmul_bf16(type) : nullptr;
+    }
+    MatmulFn tiles = nullptr;
+    if (activations == Activations::int16) tiles = find_matmul_integer<2>(type);
+    if (activations == Activations::int8) tiles = find_matmul_integer<1>(type);
+    return tiles != nullptr ? tiles : avx512_table().matmul(type, activations);
 }
 
 std::int64_t activation_group(Activations kind) {
@@ -93,12 +80,11 @@ std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
     return static_cast<std::size_t>(lines_for(columns)) * line_bytes;
 }
 
-bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x,
-                         std::int64_t x_stride) {
+bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x) {
     if (to.kind != Activations::bf16_tiles) {
-        return avx512_table().prepare_activations(to, first_row, rows, x, x_stride);
+        return avx512_table().prepare_activations(to, first_row, rows, x);
     }
-    return pack_rows(to, first_row, rows, x, x_stride);
+    return pack_rows(to, first_row, rows, x);
 }
 
 std::size_t matmul_scratch_bytes(std::int64_t columns) {

@@ -26,30 +26,31 @@ const float* float_row(const ActivationMatrix& x, std::int64_t m) {
     return reinterpret_cast<const float*>(x.data + static_cast<std::size_t>(m) * x.row_bytes);
 }
 
-void matmul_float32(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+/// Weights decoded to float, each passed through `round`, a row at a time under `dot`.
+template <float (*round)(float), float (*dot)(const float*, const float*, std::int64_t)>
+void matmul_decoded(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                     float* y, std::int64_t y_stride, std::byte* scratch) {
     auto* decoded = reinterpret_cast<float*>(scratch);  // [columns]
     for (std::int64_t r = row_begin; r < row_end; ++r) {
         const std::byte* row = w.data + static_cast<std::size_t>(r) * w.row_bytes;
         quant::type_info(w.type).to_float(row, decoded, static_cast<std::size_t>(w.columns));
-        for (std::int64_t m = 0; m < x.rows; ++m) {
-            y[m * y_stride + r] = generic::dot(decoded, 1, float_row(x, m), w.columns);
-        }
+        for (std::int64_t k = 0; k < w.columns; ++k)
+            decoded[k] = round(decoded[k]);
+        for (std::int64_t m = 0; m < x.rows; ++m)
+            y[m * y_stride + r] = dot(decoded, float_row(x, m), w.columns);
     }
 }
 
-void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
-                 float* y, std::int64_t y_stride, std::byte* scratch) {
-    auto* decoded = reinterpret_cast<float*>(scratch);  // [columns]
-    for (std::int64_t r = row_begin; r < row_end; ++r) {
-        const std::byte* row = w.data + static_cast<std::size_t>(r) * w.row_bytes;
-        quant::type_info(w.type).to_float(row, decoded, static_cast<std::size_t>(w.columns));
-        for (std::int64_t k = 0; k < w.columns; ++k)
-            decoded[k] = generic::round_to_bf16(decoded[k]);
-        for (std::int64_t m = 0; m < x.rows; ++m)
-            y[m * y_stride + r] = generic::dot_tiles(decoded, float_row(x, m), w.columns);
-    }
+float unrounded(float x) {
+    return x;
 }
+
+float dot_lanes(const float* a, const float* b, std::int64_t n) {
+    return generic::dot(a, 1, b, n);
+}
+
+constexpr MatmulFn matmul_float32 = matmul_decoded<unrounded, dot_lanes>;
+constexpr MatmulFn matmul_bf16 = matmul_decoded<generic::round_to_bf16, generic::dot_tiles>;
 
 void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                     float* y, std::int64_t y_stride, std::byte*) {
@@ -101,8 +102,7 @@ std::size_t activation_row_bytes(Activations kind, std::int64_t columns) {
     return base::round_up_to_line(k * sizeof(float));
 }
 
-bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t, const float* x,
-                         std::int64_t) {
+bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std::int64_t, const float* x) {
     std::byte* row = to.data + static_cast<std::size_t>(first_row) * to.row_bytes;
     if (to.kind == Activations::float32) {
         std::memcpy(row, x, static_cast<std::size_t>(to.columns) * sizeof(float));

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/algorithms/fetch.h"
 #include "kernels/amx/tiles.h"
 #include "kernels/avx512/bf16_lines.h"
 #include "kernels/avx512/transpose.h"
@@ -56,18 +57,8 @@ struct PackedRows {
     const std::byte* tile(std::int64_t line) const { return tiles + static_cast<std::size_t>(line) * tile_stride; }
 };
 
-/// 32 values of a row, of which `valid` count, as a line.
-PUNA_INLINE __m512i line_of(const float* x, std::int64_t valid) {
-    if (valid >= line_elements) return to_bf16(_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16));
-    const auto mask = (1U << valid) - 1U;
-    return to_bf16(_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), x),
-                   _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), x + 16));
-}
-
-/// Packs one group of rows of `to`, x: [rows][to.columns], rows `x_stride` apart. False if a value is not finite in
-/// bf16.
-inline bool pack_rows(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x,
-                      std::int64_t x_stride) {
+/// Packs one group of rows of `to`, x: [rows][to.columns]. False if a value is not finite in bf16.
+inline bool pack_rows(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x) {
     const std::int64_t lines = lines_for(to.columns);
     std::byte* out = to.data + static_cast<std::size_t>(first_row) * to.row_bytes;
     const __m512i exponent = words(0x7f80);
@@ -76,7 +67,7 @@ inline bool pack_rows(const ActivationMatrix& to, std::int64_t first_row, std::i
         const std::int64_t k = line * line_elements;
         __m512 vectors[tile_side] = {};
         for (std::int64_t r = 0; r < rows; ++r) {
-            const __m512i values = line_of(x + r * x_stride + k, to.columns - k);
+            const __m512i values = line_of(x + r * to.columns + k, to.columns - k);
             not_finite |= _mm512_cmpeq_epi16_mask(_mm512_and_si512(values, exponent), exponent);
             vectors[r] = _mm512_castsi512_ps(values);
         }
@@ -164,9 +155,9 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
             __builtin_memcpy(y + first, sums, static_cast<std::size_t>(least(row_end - first, tile_side)) * 4);
         }
     };
-    // The next pair of tiles lies behind this one: an even share of it is fetched at every product.
+    // The next pair of tiles lies behind this one: an even share of it is fetched with every row of a chunk.
     const std::size_t pair_bytes = static_cast<std::size_t>(pair_rows) * w.row_bytes;
-    const std::size_t share = (pair_bytes / static_cast<std::size_t>(chunks * pair_rows) + 15) / 16 * 16;
+    const std::size_t share = w.row_bytes / static_cast<std::size_t>(chunks) + 1;
 
     for (std::int64_t step = 0; step <= steps; ++step) {
         const std::int64_t chunk = step % chunks;
@@ -184,8 +175,8 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
                                 least(lines - chunk * chunk_lines, chunk_lines),
                                 decoded + static_cast<std::size_t>(r / tile_side * chunk_lines) * tile_bytes +
                                     static_cast<std::size_t>(r % tile_side) * line_bytes);
-                for (const std::byte* end = ahead + share; ahead < end; ahead += 64)
-                    _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T2);
+                algorithms::fetch(ahead, share, /*near=*/false);
+                ahead += share;
             }
             const std::int64_t line = i / 2;
             if (line >= ready_lines) continue;
@@ -267,21 +258,20 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
                                 out + static_cast<std::size_t>(line) * tile_bytes);
             }
         }
-        const std::int64_t share = (part_lines * 1024 / rows_here + 1) / 2 * 2;
+        const std::int64_t pairs = (rows_here + pair_rows - 1) / pair_rows;
+        const std::size_t share = part_lines * tile_bytes / static_cast<std::size_t>(pairs);
         for (std::int64_t g = 0; g < groups; g += 2) {
             const PackedRows a(x, g);
             const PackedRows b(x, least(g + 1, groups - 1));
-            // A part of the activations stays in the first-level cache for the whole panel.
+            // A part of the activations stays in the first-level cache for the whole panel; with each pair of tiles, an
+            // even share of the next part is fetched.
             for (std::int64_t part = 0; part < lines; part += part_lines) {
-                const std::int64_t next =
-                    part + part_lines;  // fetched meanwhile, an even share with each pair of tiles
-                for (std::int64_t r = 0; r < rows_here; r += pair_rows) {
-                    for (std::int64_t at = r * share; at < (r + pair_rows) * share; at += 64) {
-                        _mm_prefetch(reinterpret_cast<const char*>(a.tile(next) + at), _MM_HINT_T1);
-                        _mm_prefetch(reinterpret_cast<const char*>(b.tile(next) + at), _MM_HINT_T1);
-                    }
-                    multiply_tiles(scratch + static_cast<std::size_t>(r / tile_side * lines) * tile_bytes, lines, part,
-                                   least(part + part_lines, lines), a, b, sums[r / pair_rows]);
+                for (std::int64_t pair = 0; pair < pairs; ++pair) {
+                    const std::size_t at = static_cast<std::size_t>(pair) * share;
+                    algorithms::fetch(a.tile(part + part_lines) + at, share, /*near=*/false);
+                    algorithms::fetch(b.tile(part + part_lines) + at, share, /*near=*/false);
+                    multiply_tiles(scratch + static_cast<std::size_t>(2 * pair * lines) * tile_bytes, lines, part,
+                                   least(part + part_lines, lines), a, b, sums[pair]);
                 }
             }
             for (std::int64_t r = 0; r < rows_here; r += tile_side) {
