@@ -18,6 +18,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace puna::base {
@@ -79,7 +81,9 @@ std::string detect_model_name() {
 CpuFeatures detect_features() {
     CpuFeatures features;
 #if defined(__aarch64__)
-    features.neon = true;  // part of the base architecture
+    // Advanced SIMD belongs to the base architecture, yet the system says whether programs may use it. Linux kernel
+    // documentation, "ARM64 ELF hwcaps".
+    features.neon = (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0;
 #endif
     return features;
 }

@@ -81,6 +81,8 @@ std::span<const KernelSet> all_kernel_sets() {
              "AMX with INT8 and BF16, AVX-512 F, BW, DQ, VL, VNNI and BF16, and GFNI"},
             {&avx512_table(), cpu.avx512 && cpu.avx512_vnni && cpu.avx2, "AVX-512 F, BW, DQ, VL and VNNI"},
             {&avx2_table(), cpu.avx2, "AVX2, FMA, F16C and BMI2"},
+#elif defined(__aarch64__)
+            {&neon_table(), cpu.neon, "Advanced SIMD"},
 #endif
             {&generic_table(), true, "nothing"},
         });

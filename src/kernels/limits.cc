@@ -91,6 +91,8 @@ PeakLoops fastest_loops() {
     if (cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16) loops.bf16 = peak_bf16_avx512;
     if (cpu.avx512 && cpu.amx_int8) loops.int8 = peak_int8_amx;  // compiled for AVX-512 beside AMX
     if (cpu.avx512 && cpu.amx_bf16) loops.bf16 = peak_bf16_amx;
+#elif defined(__aarch64__)
+    if (base::cpu_features().neon) loops = {peak_float32_neon, peak_int16_neon, peak_int8_neon, nullptr};
 #endif
     return loops;
 }

@@ -4,6 +4,12 @@
 
 #include <cstdint>
 
+#if defined(__aarch64__)
+#define PUNA_VECTOR_REGISTER "w"
+#else
+#define PUNA_VECTOR_REGISTER "x"
+#endif
+
 namespace puna::kernels {
 namespace {
 
@@ -22,13 +28,13 @@ std::uint64_t run_chains(std::uint64_t steps) {
 #pragma GCC unroll 16
         for (int chain = 0; chain < chains; ++chain) {
             // The compiler must not see that the product is always the same, nor leave an operand in memory.
-            __asm__ volatile("" : "+x"(a), "+x"(b));
+            __asm__ volatile("" : "+" PUNA_VECTOR_REGISTER(a), "+" PUNA_VECTOR_REGISTER(b));
             accumulators[chain] = Step::next(accumulators[chain], a, b);
         }
     }
 #pragma GCC unroll 16
     for (int chain = 0; chain < chains; ++chain)
-        __asm__ volatile("" : : "x"(accumulators[chain]));
+        __asm__ volatile("" : : PUNA_VECTOR_REGISTER(accumulators[chain]));
     return steps * chains * Step::products;
 }
 

@@ -29,6 +29,10 @@ std::uint64_t peak_bf16_avx512(std::uint64_t steps);     // vdpbf16ps; AVX512-BF
 
 std::uint64_t peak_int8_amx(std::uint64_t steps);  // tdpbusd; AMX-INT8
 std::uint64_t peak_bf16_amx(std::uint64_t steps);  // tdpbf16ps; AMX-BF16
+#elif defined(__aarch64__)
+std::uint64_t peak_float32_neon(std::uint64_t steps);  // fmla
+std::uint64_t peak_int16_neon(std::uint64_t steps);    // smlal
+std::uint64_t peak_int8_neon(std::uint64_t steps);     // smlal
 #endif
 
 }  // namespace puna::kernels

@@ -11,6 +11,8 @@ const KernelTable& avx2_table();
 const KernelTable& avx512_table();
 /// What the amx set has of its own; the other entries are null, and those of avx512.
 const KernelTable& amx_entries();
+#elif defined(__aarch64__)
+const KernelTable& neon_table();
 #endif
 
 }  // namespace puna::kernels

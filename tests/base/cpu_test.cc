@@ -46,6 +46,10 @@ TEST(CpuFeatures, AgreeWithTheKernel) {
     EXPECT_EQ(features.amx_bf16, features.amx_tile && all({"amx_bf16"}));
     EXPECT_FALSE(features.neon);
 }
+#elif defined(__aarch64__)
+TEST(CpuFeatures, HoldNeonOnEveryAArch64) {
+    EXPECT_EQ(cpu_features().names(), std::vector<std::string>{"neon"});
+}
 #endif
 
 const X86Identity kEverything = {.leaf1_ecx = 0xFFFFFFFF,

@@ -40,6 +40,9 @@ std::vector<NamedLoop> runnable_loops() {
     add(avx512 && cpu.avx512_bf16, "bf16 avx512", peak_bf16_avx512);
     add(cpu.amx_tile && cpu.amx_int8, "int8 amx", peak_int8_amx);
     add(cpu.amx_tile && cpu.amx_bf16, "bf16 amx", peak_bf16_amx);
+#elif defined(__aarch64__)
+    loops.insert(loops.end(),
+                 {{"float32 neon", peak_float32_neon}, {"int16 neon", peak_int16_neon}, {"int8 neon", peak_int8_neon}});
 #endif
     return loops;
 }
