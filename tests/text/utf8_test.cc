@@ -34,7 +34,11 @@ TEST(Utf8, DecodesEveryCodePointAndNothingElse) {
         ASSERT_EQ(decoded.valid, exists) << std::hex << static_cast<unsigned>(c);
         ASSERT_EQ(decoded.code_point, exists ? c : replacement_character);
         ASSERT_EQ(decoded.length, exists ? bytes.size() : 1u);
+        ASSERT_EQ(is_character(c), exists);
         if (exists) {
+            std::string appended = "y";
+            append_utf8(appended, c);
+            ASSERT_EQ(appended, "y" + bytes);
             ASSERT_EQ(to_valid_utf8(bytes), bytes);
         }
     }

@@ -68,25 +68,6 @@ std::size_t find_text(std::string_view text, std::string_view part, std::size_t 
     return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
 }
 
-void append_utf8(std::string& out, char32_t code_point) {
-    const auto byte = [&out](char32_t value) { out += static_cast<char>(static_cast<unsigned char>(value)); };
-    if (code_point < 0x80) {
-        byte(code_point);
-    } else if (code_point < 0x800) {
-        byte(0xC0u | code_point >> 6u);
-        byte(0x80u | (code_point & 0x3Fu));
-    } else if (code_point < 0x10000) {
-        byte(0xE0u | code_point >> 12u);
-        byte(0x80u | (code_point >> 6u & 0x3Fu));
-        byte(0x80u | (code_point & 0x3Fu));
-    } else {
-        byte(0xF0u | code_point >> 18u);
-        byte(0x80u | (code_point >> 12u & 0x3Fu));
-        byte(0x80u | (code_point >> 6u & 0x3Fu));
-        byte(0x80u | (code_point & 0x3Fu));
-    }
-}
-
 namespace {
 
 /// The code point, or a number beyond all of them for a byte that is none.

@@ -37,8 +37,6 @@ Character character_before(std::string_view text, std::size_t end);
 /// Where `part` begins in `text`, from byte `begin` on; npos if nowhere. Linear time.
 std::size_t find_text(std::string_view text, std::string_view part, std::size_t begin = 0);
 
-void append_utf8(std::string& out, char32_t code_point);
-
 struct ByteRange {
     std::size_t begin;
     std::size_t end;

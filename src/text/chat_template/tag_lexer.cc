@@ -43,8 +43,7 @@ std::optional<char32_t> number_in(std::string_view digits, int base) {
     std::uint32_t number = 0;
     const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
     const bool whole = error == std::errc{} && stop == digits.data() + digits.size();
-    const bool is_character = number < 0x110000 && (number < 0xD800 || number > 0xDFFF);
-    return whole && is_character ? std::optional<char32_t>(number) : std::nullopt;
+    return whole && is_character(number) ? std::optional<char32_t>(number) : std::nullopt;
 }
 
 std::optional<Escape> hexadecimal_escape(std::string_view text, std::size_t digits) {

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
+
+#include "text/unicode/utf8.h"
 
 namespace puna::text::grammar {
 namespace {
@@ -35,14 +38,6 @@ std::vector<bool> find_productive(const Grammar& grammar) {
     return productive;
 }
 
-std::string encode(char32_t c) {
-    const auto tail = [c](int shift) { return static_cast<char>(0x80 | (c >> shift & 0x3F)); };
-    if (c < 0x80) return {static_cast<char>(c)};
-    if (c < 0x800) return {static_cast<char>(0xC0 | c >> 6), tail(0)};
-    if (c < 0x10000) return {static_cast<char>(0xE0 | c >> 12), tail(6), tail(0)};
-    return {static_cast<char>(0xF0 | c >> 18), tail(12), tail(6), tail(0)};
-}
-
 }  // namespace
 
 GrammarBuilder::Id GrammarBuilder::add(Expression expression) {
@@ -71,7 +66,9 @@ void GrammarBuilder::add_utf8(char32_t first, char32_t last, std::vector<Id>& ch
         if ((last & mask) != mask)
             return add_utf8(first, (last & ~mask) - 1, choices), add_utf8(last & ~mask, last, choices);
     }
-    const std::string low = encode(first), high = encode(last);
+    std::string low, high;
+    append_utf8(low, first);
+    append_utf8(high, last);
     std::vector<Id> parts;
     for (std::size_t i = 0; i < low.size(); ++i)
         parts.push_back(byte(static_cast<std::uint8_t>(low[i]), static_cast<std::uint8_t>(high[i])));

@@ -1,6 +1,5 @@
 #include "text/grammar/matcher.h"
 
-#include <algorithm>
 #include <cassert>
 
 namespace puna::text::grammar {
@@ -9,7 +8,7 @@ constexpr std::size_t max_items_per_step = 100'000;
 constexpr std::size_t max_items = 20'000'000;
 }  // namespace
 
-Matcher::Matcher(std::shared_ptr<const Grammar> grammar) : grammar_(std::move(grammar)), seen_(64) {
+Matcher::Matcher(std::shared_ptr<const Grammar> grammar) : grammar_(std::move(grammar)) {
     frames_.push_back({grammar_->root, false, {}});
     steps_.push_back({0, 1, false});
     push(grammar_->starts[grammar_->root], 0);
@@ -18,24 +17,7 @@ Matcher::Matcher(std::shared_ptr<const Grammar> grammar) : grammar_(std::move(gr
 
 void Matcher::push(std::uint32_t node, std::uint32_t frame) {
     if (!grammar_->productive[node]) return;
-    if (2 * (seen_count_ + 1) > seen_.size()) {
-        std::vector<std::uint64_t> old(seen_.size() * 2);
-        old.swap(seen_);
-        for (const std::uint64_t key : old) {
-            if (key == 0) continue;
-            std::size_t i = key * 0x9E3779B97F4A7C15u >> 32 & (seen_.size() - 1);
-            while (seen_[i] != 0)
-                i = (i + 1) & (seen_.size() - 1);
-            seen_[i] = key;
-        }
-    }
-    const std::uint64_t key = (std::uint64_t{frame} << 32 | node) + 1;
-    std::size_t i = key * 0x9E3779B97F4A7C15u >> 32 & (seen_.size() - 1);
-    for (; seen_[i] != 0; i = (i + 1) & (seen_.size() - 1)) {
-        if (seen_[i] == key) return;
-    }
-    seen_[i] = key;
-    ++seen_count_;
+    if (!seen_.insert(std::uint64_t{frame} << 32 | node, 0)) return;
     work_.push_back({node, frame});
 }
 
@@ -53,7 +35,7 @@ void Matcher::call(std::uint32_t rule, Item caller, std::size_t first_frame) {
 bool Matcher::close() {
     Step& step = steps_.back();
     while (!work_.empty()) {
-        if (seen_count_ > max_items_per_step || items_.size() > max_items) return false;
+        if (seen_.size() > max_items_per_step || items_.size() > max_items) return false;
         const Item item = work_.back();
         work_.pop_back();
         const Node& node = grammar_->nodes[item.node];
@@ -75,8 +57,7 @@ bool Matcher::close() {
 
 bool Matcher::advance(std::uint8_t byte) {
     const std::size_t first = steps_.back().items, last = items_.size();
-    std::fill(seen_.begin(), seen_.end(), 0);
-    seen_count_ = 0;
+    seen_.clear();
     work_.clear();
     for (std::size_t i = first; i < last; ++i) {
         const Node& node = grammar_->nodes[items_[i].node];

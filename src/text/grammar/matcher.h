@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "text/grammar/grammar.h"
+#include "text/integer_map.h"
 
 namespace puna::text::grammar {
 
@@ -26,7 +27,8 @@ class Matcher {
     std::size_t position() const { return steps_.size() - 1; }
     /// Goes back to `position`, which must not be beyond the present one.
     void rewind(std::size_t position);
-    /// Whether an `advance` failed because the grammar is too ambiguous for the text, not because of the byte.
+    /// Whether an `advance`, or the beginning itself, met a limit: the grammar is too ambiguous for the text. Then a
+    /// refused byte may be one that matches.
     bool overflowed() const { return overflowed_; }
 
   private:
@@ -52,8 +54,7 @@ class Matcher {
     std::vector<Frame> frames_;
     std::vector<Step> steps_;
     std::vector<Item> work_;
-    std::vector<std::uint64_t> seen_;  // a hash table with linear probing; 0 is free
-    std::size_t seen_count_ = 0;
+    IntegerMap seen_;  // the frames and nodes of this step
     bool overflowed_ = false;
 };
 

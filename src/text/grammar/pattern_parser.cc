@@ -16,7 +16,6 @@ namespace {
 constexpr std::size_t max_text = 1 << 20;
 constexpr int max_groups = 10'000;
 constexpr int max_depth = 200;  // groups within groups
-constexpr char32_t max_code_point = 0x10FFFF;
 
 using Id = GrammarBuilder::Id;
 using Ranges = std::vector<CharRange>;
@@ -309,8 +308,7 @@ class Parser {
                 return fail("has an escape with too few digits");
             code = code << 4 | static_cast<char32_t>(digit);
         }
-        if (code > max_code_point || (code >= 0xD800 && code <= 0xDFFF))
-            return fail("has an escape that is no Unicode character");
+        if (!is_character(code)) return fail("has an escape that is no Unicode character");
         return Ranges{{code, code}};
     }
 

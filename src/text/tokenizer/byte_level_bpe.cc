@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "base/try.h"
+#include "text/integer_map.h"
 #include "text/tokenizer/bpe_merge.h"
 #include "text/tokenizer/families.h"
-#include "text/tokenizer/integer_map.h"
 #include "text/tokenizer/pre_tokenizer.h"
 #include "text/unicode/utf8.h"
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/tokenizer/integer_map.h"
+#include "text/integer_map.h"
 #include "text/vocabulary.h"
 
 namespace puna::text {

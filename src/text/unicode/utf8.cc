@@ -60,6 +60,25 @@ Utf8Char decode_utf8(std::string_view bytes) {
     return {code_point, static_cast<std::uint8_t>(sequence.length), true};
 }
 
+void append_utf8(std::string& out, char32_t code_point) {
+    const auto byte = [&out](char32_t value) { out += static_cast<char>(static_cast<unsigned char>(value)); };
+    if (code_point < 0x80) {
+        byte(code_point);
+    } else if (code_point < 0x800) {
+        byte(0xC0u | code_point >> 6u);
+        byte(0x80u | (code_point & 0x3Fu));
+    } else if (code_point < 0x10000) {
+        byte(0xE0u | code_point >> 12u);
+        byte(0x80u | (code_point >> 6u & 0x3Fu));
+        byte(0x80u | (code_point & 0x3Fu));
+    } else {
+        byte(0xF0u | code_point >> 18u);
+        byte(0x80u | (code_point >> 12u & 0x3Fu));
+        byte(0x80u | (code_point >> 6u & 0x3Fu));
+        byte(0x80u | (code_point & 0x3Fu));
+    }
+}
+
 std::string to_valid_utf8(std::string_view bytes) {
     std::string out;
     out.reserve(bytes.size());

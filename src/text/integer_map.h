@@ -1,6 +1,7 @@
-// A hash map from 64-bit keys to 64-bit values for tables that are filled once and asked millions of times.
+// A hash map from 64-bit keys to 64-bit values for tables that are asked millions of times.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -17,13 +18,21 @@ class IntegerMap {
         slots_.resize(capacity);
     }
 
-    /// The first value given for a key stays.
-    void insert(std::uint64_t key, std::uint64_t value) {
+    /// The first value given for a key stays. Whether this was the first.
+    bool insert(std::uint64_t key, std::uint64_t value) {
         if (2 * (count_ + 1) > slots_.size()) grow();
         Slot& slot = slots_[slot_of(key)];
-        if (slot.key == key) return;
+        if (slot.key == key) return false;
         slot = {key, value};
         ++count_;
+        return true;
+    }
+
+    std::size_t size() const { return count_; }
+    /// Keeps the memory.
+    void clear() {
+        std::fill(slots_.begin(), slots_.end(), Slot{});
+        count_ = 0;
     }
 
     /// Null if absent.
