@@ -12,11 +12,13 @@ FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 # The parsers and tokenizers, and what they stand on.
 ASAN_ROOMS := base;quant;text;formats
+# Death tests that run their own program again, which the system cannot start without its emulator.
+NOT_EMULATED := ^base\.ForeignFaultDeathTest\.
 # The thread pool and the engine, and what lies between.
 TSAN_ROOMS := base;quant;text;formats;kernels;nn;models;sampling;engine
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model build demo test lint format asan tsan install clean
+.PHONY: help deps model build demo test neon lint format asan tsan install clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +45,12 @@ test:  ## build and run all tests
 	    cmake --preset release -DPUNA_WERROR=$(WERROR) -DPUNA_DEMO_MODEL="$$model"
 	@cmake --build --preset release --parallel $(JOBS)
 	@tools/run_tests.sh build/release $(JOBS)
+
+neon:  ## cross-compile the kernels for AArch64, and run their tests in an emulator
+	@tools/install_packages.sh build neon
+	@cmake --preset neon -DPUNA_WERROR=$(WERROR)
+	@cmake --build --preset neon --parallel $(JOBS)
+	@tools/run_tests.sh build/neon $(JOBS) --exclude-regex '$(NOT_EMULATED)'
 
 lint:  ## check format, layout and a small set of clang-tidy rules
 	@tools/install_packages.sh build lint

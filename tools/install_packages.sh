@@ -1,13 +1,13 @@
 #!/bin/sh
 # Installs what is missing of the Debian packages in packages.txt.
 #
-#   tools/install_packages.sh [SECTION]...     (all sections when none is named: build, test, lint)
+#   tools/install_packages.sh [SECTION]...     (all sections when none is named: build, test, neon, lint)
 #
 # Silent when nothing is missing. Needs root, or sudo.
 set -eu
 
 list=$(dirname "$0")/../packages.txt
-sections=${*:-build test lint}
+sections=${*:-build test neon lint}
 
 talk() { echo "install_packages: $*" >&2; }
 
