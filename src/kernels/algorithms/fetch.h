@@ -7,14 +7,20 @@
 
 namespace puna::kernels::algorithms {
 
+/// How far ahead of a straight line of fetches a second one runs into the second-level cache. A fetch from memory holds
+/// one of the core's few line buffers for all its latency, and those alone cannot keep memory busy; with the second line
+/// the first one finds its data close by, and buffers are free again after a few cycles. Measured: 1 to 4 KiB are alike.
+inline constexpr std::size_t second_line = 2048;
+
 /// Asks for `bytes` bytes of weights ahead of their use: into the first-level cache if they are `near`.
 PUNA_INLINE void fetch(const std::byte* p, std::size_t bytes, bool near) {
-    if (near) {
-        for (std::size_t at = 0; at < bytes; at += 64)
+    for (std::size_t at = 0; at < bytes; at += 64) {
+        if (near) {
             __builtin_prefetch(p + at, 0, 3);
-    } else {
-        for (std::size_t at = 0; at < bytes; at += 64)
+        } else {
             __builtin_prefetch(p + at, 0, 2);
+        }
+        __builtin_prefetch(p + at + second_line, 0, 2);
     }
 }
 
