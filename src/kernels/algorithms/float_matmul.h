@@ -24,6 +24,9 @@ static inline std::int64_t float_panel_rows(std::int64_t columns) {
     return rows < tile_rows ? tile_rows : rows > most_float_panel_rows ? most_float_panel_rows : rows;
 }
 
+/// How far ahead each row of a tile is fetched where weights are used once, in bytes. Measured.
+inline constexpr std::size_t row_ahead = 1024;
+
 /// A part of K, [begin, end) of `columns`: begin and, but for the last part, end are multiples of `lanes`.
 struct KPart {
     std::int64_t begin;
@@ -53,6 +56,12 @@ void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_
     };
     const std::int64_t whole = part.end / lanes * lanes;
     for (std::int64_t k = part.begin; k < whole; k += lanes) {
+        if constexpr (M == 1) {  // then weights come from memory, and several lines of a row are on their way
+            for (int r = 0; r < R; ++r)
+                __builtin_prefetch(
+                    reinterpret_cast<const std::byte*>(w + static_cast<std::size_t>(r) * w_stride + k) + row_ahead, 0,
+                    2);
+        }
         accumulate([k](const T* row) { return load<L>(row + k); }, [k](const float* row) { return L::load(row + k); });
     }
     if (whole < part.end) {
@@ -105,14 +114,24 @@ void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const floa
     }
 }
 
+template <int R, int M>
+struct Shape {};
+
 /// Weights that are read as they lie: F32, F16, BF16.
 template <typename L, typename T>
 void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
                            const ActivationMatrix& x, float* y, std::int64_t y_stride) {
     const auto* first = reinterpret_cast<const T*>(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes);
-    float_tiles<L, L::float_tile_rows, L::float_tile_columns>(
-        first, w.row_bytes / sizeof(T), row_end - row_begin, reinterpret_cast<const float*>(x.data),
-        x.row_bytes / sizeof(float), x.rows, w.columns, w.columns, y + row_begin, y_stride);
+    const auto tiles = [&]<int R, int M>(Shape<R, M>) PUNA_INLINE_LAMBDA {
+        float_tiles<L, R, M>(first, w.row_bytes / sizeof(T), row_end - row_begin,
+                             reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows, w.columns,
+                             w.columns, y + row_begin, y_stride);
+    };
+    if (x.rows == 1) {
+        tiles(Shape<L::float_stream_rows, 1>{});
+    } else {
+        tiles(Shape<L::float_tile_rows, L::float_tile_columns>{});
+    }
 }
 
 /// Decodes a row to float, [columns].

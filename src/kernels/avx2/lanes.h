@@ -25,6 +25,7 @@ struct Avx2 {
     using Q = I;
 
     static constexpr int float_tile_rows = 2;
+    static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 3;
     static constexpr int integer_tile_columns = 3;
 

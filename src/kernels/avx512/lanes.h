@@ -19,6 +19,7 @@ struct Avx512 {
     using Q = __m512i;
 
     static constexpr int float_tile_rows = 4;
+    static constexpr int float_stream_rows = 8;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 6;
     static constexpr int integer_tile_columns = 6;
 
