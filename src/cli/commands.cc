@@ -26,6 +26,9 @@ struct Entry {
 constexpr Entry entries[] = {
     {"run", "-m FILE -p TEXT", "Continue a text: the prompt goes in, the model's text comes out.", make_run_command},
     {"show", "FILE", "Print what a model file holds, and the memory it will take.", make_show_command},
+    {"verify", "FILE", "Read a model to its end: structure, sizes, SHA-256, weights that are no numbers.",
+     make_verify_command},
+    {"diff", "A B", "Print where two models differ: metadata, vocabulary, tensors.", make_diff_command},
     {"tokenize", "-m FILE -p TEXT", "Print the token ids of a text, or the text of token ids.", make_tokenize_command},
     {"perplexity", "-m FILE -f FILE", "Measure how well a model predicts a text.", make_perplexity_command},
     {"bench", "-m FILE", "Measure the speed of prompt and generation beside what this machine can do.",

@@ -25,6 +25,8 @@ class Command {
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_show_command();
 std::unique_ptr<Command> make_tokenize_command();
+std::unique_ptr<Command> make_verify_command();
+std::unique_ptr<Command> make_diff_command();
 std::unique_ptr<Command> make_perplexity_command();
 std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_convert_command();

@@ -1,11 +1,8 @@
 #include "cli/rewrite_model.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -15,6 +12,8 @@
 #include "base/thread_pool.h"
 #include "base/try.h"
 #include "cli/exit_code.h"
+#include "cli/progress_line.h"
+#include "cli/tensor_words.h"
 #include "cli/units.h"
 #include "formats/printable.h"
 
@@ -23,10 +22,6 @@ namespace {
 
 using convert::PlannedTensor;
 using convert::QuantizePlan;
-
-std::string_view type_name(quant::TensorType type) {
-    return quant::type_info(type).name;
-}
 
 Result<const convert::Mix*> parse_mix(const std::string& name) {
     if (const convert::Mix* mix = convert::find_mix(name)) return mix;
@@ -52,41 +47,6 @@ Result<convert::TypeOverride> parse_override(const std::string& text) {
 }
 
 // ---- The talk ----
-
-std::string duration_words(double seconds) {
-    const auto whole = static_cast<std::uint64_t>(std::ceil(seconds));
-    if (whole < 60) return fmt::format("{} s", whole);
-    if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-    return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
-}
-
-/// One line that is rewritten on a terminal; elsewhere a line of its own each ten seconds.
-class ProgressLine {
-  public:
-    void show(std::uint64_t done, std::uint64_t all) {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - last_shown_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(10))) return;
-        last_shown_ = now;
-        const double seconds = std::chrono::duration<double>(now - start_).count();
-        const double part = all == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(all);
-        const std::string left =
-            part > 0.01 ? fmt::format(", {} left", duration_words(seconds / part * (1 - part))) : std::string();
-        talk(fmt::format("{}puna: {:3.0f} % of {}{}{}", terminal_ ? "\r\x1b[K" : "", 100 * part, bytes_words(all), left,
-                         terminal_ ? "" : "\n"));
-        shown_ = true;
-    }
-    /// Leaves the line that is being rewritten.
-    void end() const {
-        if (terminal_ && shown_) talk("\n");
-    }
-    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
-  private:
-    bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-    bool shown_ = false;
-    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-    std::chrono::steady_clock::time_point last_shown_ = start_;
-};
 
 /// Tensors that could not have the type that was meant for them.
 struct Fallback {
@@ -117,10 +77,6 @@ void report_fallbacks(const QuantizePlan& plan) {
 }
 
 // ---- The answer ----
-
-std::string shape_words(const std::vector<std::uint64_t>& shape) {
-    return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, " x "));
-}
 
 double bits_per_weight(const QuantizePlan& plan) {
     std::uint64_t bytes = 0;

@@ -8,7 +8,9 @@
 #include "cli/commands.h"
 #include "cli/compute_flags.h"
 #include "cli/exit_code.h"
+#include "cli/tensor_words.h"
 #include "cli/units.h"
+#include "formats/model_file.h"
 #include "formats/printable.h"
 #include "kernels/kernel_table.h"
 #include "puna/model.h"
@@ -28,14 +30,15 @@ class ShowCommand : public Command {
     Result<int> execute(Output& output) override;
 
   private:
-    std::string table(const ModelInfo& info, const Memory& memory) const;
-    Json json(const ModelInfo& info, const Memory& memory) const;
+    std::string table(const ModelInfo& info, const Memory& memory, const formats::ModelFile* file) const;
+    Json json(const ModelInfo& info, const Memory& memory, const formats::ModelFile* file) const;
 
     std::optional<std::string> positional_;
     std::optional<std::string> model_;
     std::optional<std::uint32_t> context_tokens_;
     std::uint32_t batch_size_ = 512;
     std::string kv_type_ = "f16";
+    bool tensors_ = false;
     bool json_ = false;
 };
 
@@ -49,6 +52,7 @@ void ShowCommand::declare(Flags& flags) {
     flags.text("--kv-type", "TYPE", kv_type_, "How keys and values are stored: f16, f32 (default f16).");
     flags.integer("--batch-size", "N", {1, 65536}, batch_size_, "Tokens of one step (default 512).");
     flags.section("Output");
+    flags.flag("--tensors", tensors_, "Every tensor too: its name, shape, type and size.");
     flags.flag("--json", json_, "Print one JSON object.");
     flags.example("puna show model.gguf", "the file in a table");
     flags.example("puna show model.gguf --num-ctx-tokens 4096 --json", "with the memory for 4,096 tokens");
@@ -71,7 +75,31 @@ std::string type_lines(const ModelInfo& info) {
     return lines;
 }
 
-std::string ShowCommand::table(const ModelInfo& info, const Memory& memory) const {
+/// In file order.
+std::string tensor_lines(const formats::ModelFile& file) {
+    std::size_t width = 0;
+    for (const formats::FoundTensor& tensor : file.tensors)
+        width = std::max(width, formats::printable(tensor.name).size());
+    std::string lines;
+    for (const formats::FoundTensor& tensor : file.tensors) {
+        lines += fmt::format("  {:<{}}  {:<14}  {:<8}{:>10}\n", formats::printable(tensor.name), width,
+                             shape_words(tensor.shape), type_name(tensor.type), bytes_words(tensor.bytes()));
+    }
+    return lines;
+}
+
+Json tensor_list(const formats::ModelFile& file) {
+    Json list = Json::array();
+    for (const formats::FoundTensor& tensor : file.tensors) {
+        list.push_back({{"name", tensor.name},
+                        {"shape", tensor.shape},
+                        {"type", type_name(tensor.type)},
+                        {"bytes", tensor.bytes()}});
+    }
+    return list;
+}
+
+std::string ShowCommand::table(const ModelInfo& info, const Memory& memory, const formats::ModelFile* file) const {
     std::string text;
     const auto row = [&](std::string_view name, const std::string& value) {
         text += fmt::format("{:<16}{}\n", name, value);
@@ -88,6 +116,7 @@ std::string ShowCommand::table(const ModelInfo& info, const Memory& memory) cons
                                   info.head_count, info.head_count_kv));
     }
     text += type_lines(info);
+    if (file != nullptr) text += tensor_lines(*file);
     text += "memory\n";
     text += fmt::format("  {:<16}{:>10}  mapped\n", "file", bytes_words(info.file_bytes));
     if (info.runnable) {
@@ -107,7 +136,7 @@ std::string ShowCommand::table(const ModelInfo& info, const Memory& memory) cons
     }
 }
 
-Json ShowCommand::json(const ModelInfo& info, const Memory& memory) const {
+Json ShowCommand::json(const ModelInfo& info, const Memory& memory, const formats::ModelFile* file) const {
     Json types = Json::object();
     for (const auto& [name, share] : info.types)
         types[name] = {{"tensors", share.tensors}, {"bytes", share.bytes}};
@@ -124,6 +153,7 @@ Json ShowCommand::json(const ModelInfo& info, const Memory& memory) const {
         {"memory",
          {{"file", info.file_bytes}, {"kv", if_runnable(memory.kv)}, {"workspace", if_runnable(memory.workspace)}}},
         {"chat_template", info.chat_template.empty() ? Json() : Json(info.chat_template)}};
+    if (file != nullptr) json["tensors"] = tensor_list(*file);
     if (!info.runnable) {
         json["why_not"] = {{"code", error_code_name(info.why_not.code)}, {"message", info.why_not.message}};
     }
@@ -142,7 +172,12 @@ Result<int> ShowCommand::execute(Output& output) {
     memory.context_tokens = context_tokens_.value_or(info.context_tokens);
     memory.kv = model.kv_bytes(memory.context_tokens, kv_type_);
     memory.workspace = model.workspace_bytes(batch_size_);
-    PUNA_CHECK(json_ ? output.write_line(json_line(json(info, memory))) : output.write(table(info, memory)));
+    std::shared_ptr<const formats::ModelFile> file;
+    if (tensors_) {
+        PUNA_TRY(file, formats::read_model_file(path));
+    }
+    PUNA_CHECK(json_ ? output.write_line(json_line(json(info, memory, file.get())))
+                     : output.write(table(info, memory, file.get())));
     return exit_ok;
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "convert/tensor_values.h"
 #include "formats/gguf/layout.h"
 #include "formats/printable.h"
 
@@ -120,8 +121,6 @@ Result<std::vector<PlannedTensor>> plan_tensors(const formats::ModelFile& source
 
 // ---- The work ----
 
-// Elements that one task converts: a multiple of every block, and small enough for a core's cache as floats.
-constexpr std::uint64_t piece_elements = std::uint64_t{1} << 15;
 // Pieces between two writes.
 constexpr std::uint64_t chunk_pieces = 512;
 
@@ -175,9 +174,6 @@ class Conversion {
         return {};
     }
 
-    static std::uint64_t bytes_of(const TypeInfo& type, std::uint64_t elements) {
-        return elements / type.block_elements * type.block_bytes;
-    }
     /// Where the elements [first, first + count) lie in the source.
     std::span<const std::byte> source_bytes(std::uint64_t first, std::uint64_t count) const {
         return source_.subspan(bytes_of(from_, first), bytes_of(from_, count));

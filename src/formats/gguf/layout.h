@@ -31,6 +31,8 @@ enum class ValueType : std::uint32_t {
 inline constexpr std::uint32_t value_type_count = 13;
 
 inline constexpr std::uint32_t default_alignment = 32;
+/// Of the keys that say which shard of a model a file is.
+inline constexpr std::string_view shard_prefix = "split.";
 
 // From the specification.
 inline constexpr std::uint64_t max_key_bytes = 65'535;

@@ -23,7 +23,6 @@
 namespace puna::formats::gguf {
 namespace {
 
-constexpr std::string_view shard_prefix = "split.";
 constexpr std::string_view alignment_key = "general.alignment";
 
 Error cannot_write(std::string_view what) {
