@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
-#include <system_error>
 #include <tuple>
 
 #include "base/cpu.h"
@@ -13,6 +11,7 @@
 #include "base/try.h"
 #include "cli/exit_code.h"
 #include "cli/progress_line.h"
+#include "cli/target_file.h"
 #include "cli/tensor_words.h"
 #include "cli/units.h"
 #include "formats/printable.h"
@@ -149,24 +148,11 @@ Json plan_json(const QuantizePlan& plan) {
     return json;
 }
 
-// ---- The target ----
-
-std::filesystem::path folder_of(const std::string& path) {
-    std::error_code ignored;
-    std::filesystem::path place =
-        std::filesystem::weakly_canonical(path, ignored);  // a link's file is what is replaced
-    if (place.empty()) place = path;
-    return place.has_parent_path() ? place.parent_path() : ".";
-}
-
-Result<void> check_room(const std::string& path, std::uint64_t needed) {
-    std::error_code failed;
-    const std::filesystem::space_info space = std::filesystem::space(folder_of(path), failed);
-    if (failed || space.available >= needed) return {};  // where nothing can be told, writing will
-    return Error{ErrorCode::io_error,
-                 fmt::format("{}: the file takes {}, and {} are free on its disk", formats::printable_path(path),
-                             bytes_words(needed), bytes_words(space.available)),
-                 "make room, or choose a smaller type"};
+Result<void> check_sharded(const formats::ModelFile& model) {
+    if (model.dialect == formats::Dialect::gguf && model.mappings.size() > 1) return {};
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("{} is no GGUF model in several files", formats::printable_path(model.path)),
+                 "'puna convert' turns other models into one GGUF file"};
 }
 
 }  // namespace
@@ -183,6 +169,13 @@ void RewriteModel::declare_files(Flags& flags) {
     flags.positional("OUT", output_, "The GGUF file to write.");
 }
 
+void RewriteModel::declare_merge(Flags& flags) {
+    shards_only_ = true;
+    flags.positional("FIRST", input_, "Any file of the model.");
+    flags.positional("OUT", output_, "The GGUF file to write.");
+    declare_work(flags);
+}
+
 void RewriteModel::declare(Flags& flags) {
     flags.section("Types");
     flags.texts("--tensor-type", "GLOB=TYPE", tensor_types_,
@@ -191,6 +184,10 @@ void RewriteModel::declare(Flags& flags) {
     flags.flag("--pure", pure_, "All matrices in one type: no exceptions for those that matter more.");
     flags.flag("--allow-requantize", allow_requantize_,
                "Quantize weights that are quantized already, at the loss of both.");
+    declare_work(flags);
+}
+
+void RewriteModel::declare_work(Flags& flags) {
     flags.section("Work");
     flags.flag("--dry-run", dry_run_, "Print the plan, and write nothing.");
     flags.flag("--force", force_, "Replace OUT if it exists.");
@@ -216,13 +213,6 @@ Result<convert::QuantizeOptions> RewriteModel::options(const std::optional<std::
     return options;
 }
 
-Result<void> RewriteModel::check_target() const {
-    std::error_code ignored;
-    if (force_ || !std::filesystem::exists(*output_, ignored)) return {};
-    return Error{ErrorCode::invalid_argument, fmt::format("{} exists already", formats::printable_path(*output_)),
-                 "choose another name, or give --force to replace it"};
-}
-
 /// Returns the seconds that it took.
 Result<double> RewriteModel::write(const convert::QuantizePlan& plan, const InterruptWatch& interrupts) const {
     PUNA_CHECK(check_room(*output_, plan.layout.file_bytes));
@@ -244,9 +234,10 @@ Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& ou
         return Error{ErrorCode::invalid_argument, "a file is missing", "give the model's file and the file to write"};
     }
     PUNA_TRY(const convert::QuantizeOptions chosen, options(type));
-    if (!dry_run_) PUNA_CHECK(check_target());
+    if (!dry_run_) PUNA_CHECK(check_target(*output_, force_));
     const InterruptWatch interrupts;
     PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source, formats::read_model_file(*input_));
+    if (shards_only_) PUNA_CHECK(check_sharded(*source));
     PUNA_TRY(const QuantizePlan plan, convert::plan_quantization(source, chosen));
     report_fallbacks(plan);
     if (dry_run_) {

@@ -1,4 +1,4 @@
-// What quantize and convert share: a model file goes in, one GGUF file comes out.
+// What quantize, convert and merge share: a model file goes in, one GGUF file comes out.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +19,23 @@ class RewriteModel {
     void declare_files(Flags& flags);
     /// Everything else but how the type is named.
     void declare(Flags& flags);
+    /// In place of both: the files of one GGUF model go in, and nothing but that changes.
+    void declare_merge(Flags& flags);
 
     /// Plans, and does the work unless only the plan is wanted. `type`: a mix's name; none to keep all types. Returns
     /// the exit code. Errors: invalid_argument, those of read_model_file, plan_quantization and write_model.
     Result<int> run(const std::optional<std::string>& type, Output& output);
 
   private:
+    void declare_work(Flags& flags);
     Result<convert::QuantizeOptions> options(const std::optional<std::string>& type) const;
-    Result<void> check_target() const;
     Result<double> write(const convert::QuantizePlan& plan, const InterruptWatch& interrupts) const;
 
     std::optional<std::string> input_;
     std::optional<std::string> output_;
     std::vector<std::string> tensor_types_;
     std::optional<std::uint32_t> threads_;
+    bool shards_only_ = false;
     bool pure_ = false;
     bool allow_requantize_ = false;
     bool force_ = false;

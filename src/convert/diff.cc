@@ -119,7 +119,7 @@ std::string value_words(const ModelFile& model, const std::string& key, const Me
                         std::string words = fmt::format("{}[{}]", type, elements.size());
                         if (!element || *element >= elements.size()) return words;
                         using T = typename std::decay_t<decltype(elements)>::value_type;
-                        const T one = elements[*element];
+                        const T& one = elements[*element];
                         return fmt::format("{}, [{}] is {}", words, *element, element_words<T>(one));
                     },
                     v);

@@ -7,7 +7,9 @@
 #include <span>
 
 #include "base/thread_pool.h"
+#include "convert/divergence.h"
 #include "convert/evaluator.h"
+#include "convert/kl_base.h"
 #include "puna/error.h"
 #include "puna/model.h"
 
@@ -23,19 +25,19 @@ struct PerplexityOptions {
     std::int64_t max_chunks = 0;      // 0: all
 };
 
-/// How far the measured distributions lie from the reference's, over all scored predictions.
-struct Divergence {
-    double mean = 0;      // of KL(reference || measured), in nats
-    double p99 = 0;       // 99th percentile, interpolated between neighbours
-    double same_top = 0;  // share, 0 to 1, of predictions whose most probable token is the same
-};
-
 struct PerplexityResult {
     double perplexity = 0;      // exp of the mean negative log-likelihood
     double standard_error = 0;  // of the perplexity: that of the mean, times the perplexity; 0 for a single prediction
     std::int64_t tokens_scored = 0;
     std::int64_t chunks = 0;
     std::optional<Divergence> divergence;
+};
+
+/// What a measurement is compared with, one of both or none, and where its own predictions go, if anywhere.
+struct PerplexityPeers {
+    Evaluator* reference = nullptr;     // evaluates the same chunks
+    const KlBase* base = nullptr;       // of the same text, chunks and vocabulary; its check() is the caller's
+    KlBaseWriter* recording = nullptr;  // of all chunks that are measured; commit() is the caller's
 };
 
 /// Called after each group of chunks with the estimate so far, without the divergence; false ends the measurement with
@@ -45,10 +47,14 @@ using PerplexityProgress = std::function<bool(const PerplexityResult& so_far, st
 /// Positions of KV cache that an evaluator needs for this measurement.
 std::int64_t perplexity_positions(const PerplexityOptions& options);
 
+/// How many chunks will be measured of a text of `tokens` tokens. Errors: text_too_short, invalid_argument.
+Result<std::int64_t> perplexity_chunks(std::size_t tokens, const PerplexityOptions& options);
+
 /// `tokens`: the whole text, begin token included where the vocabulary adds one; `begin`: what replaces each chunk's
-/// first token. `reference`: null, or what `measured` is compared with. The result does not depend on batch_rows.
-/// Errors: text_too_short, invalid_argument, cancelled, and those of Evaluator::forward.
-Result<PerplexityResult> measure_perplexity(Evaluator& measured, Evaluator* reference, base::ThreadPool& pool,
+/// first token. The result does not depend on batch_rows. Errors: text_too_short, invalid_argument, cancelled,
+/// invalid_number (logits that are no finite numbers), those of Evaluator::forward, KlBase::prediction and
+/// KlBaseWriter::write.
+Result<PerplexityResult> measure_perplexity(Evaluator& measured, const PerplexityPeers& peers, base::ThreadPool& pool,
                                             std::span<const TokenId> tokens, std::optional<TokenId> begin,
                                             const PerplexityOptions& options, const PerplexityProgress& progress);
 

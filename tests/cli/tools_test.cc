@@ -174,6 +174,41 @@ TEST_F(Tools, PerplexityHasItsShape) {
     EXPECT_LE(kl["kl"]["same_top"], 1.0);
 }
 
+TEST_F(Tools, PerplexitySavesABaseAndComparesWithIt) {
+    const std::string plain = folder_.write("plain.gguf", support::tiny_model());
+    const std::string text = folder_.write("text.txt", std::string(100, 'Q'));
+    const std::string base = folder_.path("base.kld");
+    const Json saved = json_of({"perplexity", "-m", plain, "-f", text, "-c", "24", "--kl-save", base});
+    EXPECT_FALSE(saved.contains("kl"));
+    EXPECT_EQ(std::filesystem::file_size(base), 20 + 4 * 96 + 4 * 11 * (8 + 2 * 300));
+
+    const Json self = json_of({"perplexity", "-m", plain, "--kl-from", base});
+    EXPECT_EQ(self["perplexity"], saved["perplexity"]);
+    EXPECT_EQ(self["tokens_scored"], saved["tokens_scored"]);
+    EXPECT_NEAR(self["kl"]["reference"]["perplexity"].get<double>(), saved["perplexity"].get<double>(), 0.01);
+    EXPECT_LT(self["kl"]["mean"], 1e-5);
+    EXPECT_EQ(self["kl"]["same_top"], 1.0);
+    const Json coarse = json_of({"perplexity", "-m", tiny(), "--kl-from", base, "--chunks", "2"});
+    EXPECT_EQ(coarse["chunks"], 2);
+    EXPECT_GT(coarse["kl"]["mean"], self["kl"]["mean"]);
+    EXPECT_GT(coarse["kl"]["standard_error"], 0.0);
+    EXPECT_LE(coarse["kl"]["percentiles"]["50"].get<double>(), coarse["kl"]["percentiles"]["99.9"].get<double>());
+    EXPECT_THAT(run_puna({"perplexity", "-m", tiny(), "--kl-from", base}).out, HasSubstr("mean KL"));
+
+    // What is there stays, unless it may go; an interrupted file is no base.
+    EXPECT_EQ(error_of({"perplexity", "-m", plain, "-f", text, "-c", "24", "--kl-save", base}, 2)["code"],
+              "invalid_argument");
+    json_of({"perplexity", "-m", plain, "-f", text, "-c", "24", "--kl-save", base, "--force"});
+    std::filesystem::resize_file(base, 1000);
+    EXPECT_EQ(error_of({"perplexity", "-m", tiny(), "--kl-from", base}, 3)["code"], "file_malformed");
+    EXPECT_EQ(error_of({"perplexity", "-m", tiny(), "--kl-from", folder_.path("none")}, 3)["code"], "file_not_found");
+    // The text is in the base.
+    EXPECT_EQ(error_of({"perplexity", "-m", tiny(), "--kl-from", base, "-f", text}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"perplexity", "-m", tiny(), "--kl-from", base, "-c", "24"}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"perplexity", "-m", tiny(), "--kl-from", base, "--kl-to", "float32"}, 2)["code"],
+              "invalid_argument");
+}
+
 TEST_F(Tools, PerplexityOfTheDefaultsIsThatOfFloat32) {
     const std::string text = "/usr/share/common-licenses/GFDL-1.3";  // every Debian has it
     const Json json = json_of({"perplexity", "-m", demo(), "-f", text, "--chunks", "1", "--kl-to", "float32"});

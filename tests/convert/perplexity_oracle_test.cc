@@ -44,7 +44,7 @@ TEST(PerplexityOracle, DefaultsAreWithinATenthOfAPercent) {
     ASSERT_EQ(defaults.activations, kernels::Activations::int16);
     ASSERT_EQ(defaults.kv_type, kernels::KvType::f16);
     const auto evaluator = must(Evaluator::create(model, defaults));
-    const auto result = must(measure_perplexity(*evaluator, nullptr, *pool, tokens, std::nullopt, options,
+    const auto result = must(measure_perplexity(*evaluator, {}, *pool, tokens, std::nullopt, options,
                                                 [](const PerplexityResult&, std::int64_t) { return true; }));
     EXPECT_EQ(result.chunks, expected["chunks"].get<std::int64_t>());
     EXPECT_EQ(result.tokens_scored, expected["tokens_scored"].get<std::int64_t>());

@@ -66,8 +66,8 @@ class Perplexity : public testing::Test {
                                      const PerplexityProgress& progress = {}) {
         const auto measured = evaluator(options, kernels::Activations::int16, kernels::KvType::f16);
         const auto reference = evaluator(options, kernels::Activations::float32, kernels::KvType::f32);
-        return measure_perplexity(*measured, with_reference ? reference.get() : nullptr, *pool_, tokens, begin, options,
-                                  progress);
+        return measure_perplexity(*measured, {.reference = with_reference ? reference.get() : nullptr}, *pool_, tokens,
+                                  begin, options, progress);
     }
 
     /// Log-probabilities of all predictions of one chunk, [positions][vocabulary].
@@ -132,9 +132,10 @@ TEST_F(Perplexity, IsThatOfTheDefinition) {
         mean_divergence += divergence / 18;
     }
     ASSERT_TRUE(result.divergence.has_value());
-    EXPECT_NEAR(result.divergence->mean, mean_divergence, 1e-12);
-    EXPECT_NEAR(result.divergence->p99, 0.17 * divergences[16] + 0.83 * divergences[17], 1e-12);  // place 0.99 * 17
-    EXPECT_DOUBLE_EQ(result.divergence->same_top, same / 18.0);
+    EXPECT_NEAR(result.divergence->mean.value, mean_divergence, 1e-12);
+    EXPECT_NEAR(result.divergence->kl[percentile_index(99)], 0.17 * divergences[16] + 0.83 * divergences[17],
+                1e-12);  // place 0.99 * 17
+    EXPECT_DOUBLE_EQ(result.divergence->same_top.value, same / 18.0);
 }
 
 TEST_F(Perplexity, OddChunksRoundTheirHalfDown) {
