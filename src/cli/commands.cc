@@ -36,6 +36,8 @@ constexpr Entry entries[] = {
     {"quantize", "IN OUT TYPE", "Write a model's weights in fewer bits, as a GGUF file.", make_quantize_command},
     {"convert", "IN OUT", "Write a model as one GGUF file, its tensors as they are or in another type.",
      make_convert_command},
+    {"split", "IN [OUT] --max-size SIZE", "Write a GGUF model as several files.", make_split_command},
+    {"merge", "FIRST OUT", "Write a GGUF model in several files as one.", make_merge_command},
     {"doctor", "", "Print what this machine offers, and what puna chose.", make_doctor_command},
 };
 

@@ -31,6 +31,8 @@ std::unique_ptr<Command> make_perplexity_command();
 std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_convert_command();
 std::unique_ptr<Command> make_quantize_command();
+std::unique_ptr<Command> make_split_command();
+std::unique_ptr<Command> make_merge_command();
 std::unique_ptr<Command> make_doctor_command();
 
 /// Everything between main's arguments and its exit code. Never throws; ignores SIGPIPE for the whole process.

@@ -33,6 +33,9 @@ inline constexpr std::uint32_t value_type_count = 13;
 inline constexpr std::uint32_t default_alignment = 32;
 /// Of the keys that say which shard of a model a file is.
 inline constexpr std::string_view shard_prefix = "split.";
+inline constexpr std::string_view shard_number_key = "split.no";
+inline constexpr std::string_view shard_count_key = "split.count";
+inline constexpr std::string_view shard_tensors_key = "split.tensors.count";  // of the whole model
 
 // From the specification.
 inline constexpr std::uint64_t max_key_bytes = 65'535;

@@ -1,7 +1,9 @@
 // Models in several GGUF files: NAME-00001-of-00003.gguf and its siblings.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/file_mapping.h"
@@ -9,6 +11,9 @@
 #include "puna/error.h"
 
 namespace puna::formats::gguf {
+
+/// What the names of shards end in: "-00001-of-00003.gguf" for number 0 of 3.
+std::string shard_name_ending(std::uint64_t number, std::uint64_t count);
 
 /// The file and, if its metadata says that it is one shard of several, all of them in order; any of them may be given.
 /// The first holds the model's metadata. Siblings' names are made from the given file's own name alone: they lie in the

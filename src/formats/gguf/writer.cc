@@ -254,6 +254,25 @@ Result<void> write_vocabulary_array(PairWriter& writer, const std::string& key, 
     return writer.array(key, kinds);
 }
 
+constexpr std::uint64_t shard_keys = 3;
+
+/// In the types that other tools write and expect.
+Result<void> write_place(Head& head, const ShardPlace& place) {
+    if (place.count > max_shards) {
+        return cannot_write(fmt::format("{} shards of a model, more than {}", place.count, max_shards));
+    }
+    head.text(shard_number_key);
+    head.number(ValueType::uint16);
+    head.number(static_cast<std::uint16_t>(place.number));
+    head.text(shard_count_key);
+    head.number(ValueType::uint16);
+    head.number(static_cast<std::uint16_t>(place.count));
+    head.text(shard_tensors_key);
+    head.number(ValueType::int32);
+    head.number(static_cast<std::int32_t>(place.tensors));
+    return {};
+}
+
 // ---- Tensors ----
 
 Result<std::uint64_t> alignment_of(const Metadata& metadata) {
@@ -307,23 +326,25 @@ Result<std::uint64_t> write_table(Head& head, std::span<const TensorEntry> tenso
 }  // namespace
 
 Result<FileLayout> lay_out_file(const Metadata& metadata, const text::Vocabulary& vocabulary,
-                                std::span<const TensorEntry> tensors) {
+                                std::span<const TensorEntry> tensors, const ShardPlace* place) {
     FileLayout layout;
     PUNA_TRY(layout.alignment, alignment_of(metadata));
     const std::vector<Pair> pairs = collect_pairs(metadata, vocabulary);
     if (tensors.size() > max_tensors) return cannot_write(fmt::format("{} tensors", tensors.size()));
-    if (pairs.size() > max_keys) return cannot_write(fmt::format("{} keys", pairs.size()));
+    const std::uint64_t keys = pairs.size() + (place != nullptr ? shard_keys : 0);
+    if (keys > max_keys) return cannot_write(fmt::format("{} keys", keys));
 
     Head head;
     head.raw(magic);
     head.number(newest_version);
     head.number<std::uint64_t>(tensors.size());
-    head.number<std::uint64_t>(pairs.size());
+    head.number<std::uint64_t>(keys);
     PairWriter writer(head, metadata);
     for (const Pair& pair : pairs) {
         PUNA_CHECK(pair.value != nullptr ? writer.write(pair.key, *pair.value)
                                          : write_vocabulary_array(writer, pair.key, vocabulary));
     }
+    if (place != nullptr) PUNA_CHECK(write_place(head, *place));
     PUNA_TRY(const std::uint64_t data_bytes, write_table(head, tensors, layout));
     head.pad(layout.alignment);
     layout.head = head.take();
@@ -331,6 +352,11 @@ Result<FileLayout> lay_out_file(const Metadata& metadata, const text::Vocabulary
     if (!total) return cannot_write("this much data");
     layout.file_bytes = *total;
     return layout;
+}
+
+Result<TensorSize> size_of_tensor(const TensorEntry& tensor) {
+    PUNA_TRY(const std::uint64_t data, data_bytes(tensor));
+    return TensorSize{8 + tensor.name.size() + 4 + 8 * tensor.shape.size() + 4 + 8, data};
 }
 
 Writer::Writer(base::AtomicFile file, FileLayout layout) : file_(std::move(file)), layout_(std::move(layout)) {}

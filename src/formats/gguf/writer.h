@@ -31,13 +31,26 @@ struct FileLayout {
     std::uint64_t file_bytes = 0;  // of the whole file, padding included
 };
 
+/// Which part of a model in several files a file is.
+struct ShardPlace {
+    std::uint64_t number = 0;   // from 0
+    std::uint64_t count = 1;    // of files
+    std::uint64_t tensors = 0;  // of the whole model
+};
+
 /// Metadata go out in the order in which they were read (keys that were not read follow, sorted), each in the type that
 /// `stored_types` names (without one: u32 and i32 where they suffice, f32 where it is exact). The arrays of
-/// `vocabulary` go back under the keys that they were taken from. Keys that belong to shards ("split.") are left out.
-/// Tensors keep the order of `tensors`. Errors: invalid_argument for what the format, or the reader's limits
-/// (docs/formats/gguf.md), cannot hold.
+/// `vocabulary` go back under the keys that they were taken from. Keys that belong to shards ("split.") are left out;
+/// those of `place`, if it is given, stand at the end. Tensors keep the order of `tensors`. Errors: invalid_argument
+/// for what the format, or the reader's limits (docs/formats/gguf.md), cannot hold.
 Result<FileLayout> lay_out_file(const Metadata& metadata, const text::Vocabulary& vocabulary,
-                                std::span<const TensorEntry> tensors);
+                                std::span<const TensorEntry> tensors, const ShardPlace* place = nullptr);
+/// Bytes of the tensor's entry in the table, and of its data without padding. Errors: invalid_argument.
+struct TensorSize {
+    std::uint64_t entry;
+    std::uint64_t data;
+};
+Result<TensorSize> size_of_tensor(const TensorEntry& tensor);
 
 /// A file being written; nothing is seen of it before `commit`. For one thread at a time.
 class Writer {
