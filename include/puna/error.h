@@ -30,11 +30,12 @@ enum class ErrorCode {
     // Something failed while running (exit code 1).
     context_overflow,  ///< the tokens do not fit into the context
     out_of_memory,
-    invalid_number,  ///< NaN or infinity where a finite number must be
-    text_too_short,  ///< not enough text for what was asked
-    io_error,        ///< a write, a rename, a sync that failed
-    cancelled,       ///< interrupted by its user (exit code 130)
-    not_yet,         ///< planned, and not in this version
+    invalid_number,     ///< NaN or infinity where a finite number must be
+    constraint_failed,  ///< the vocabulary cannot express what a constraint asks, or following it took too much
+    text_too_short,     ///< not enough text for what was asked
+    io_error,           ///< a write, a rename, a sync that failed
+    cancelled,          ///< interrupted by its user (exit code 130)
+    not_yet,            ///< planned, and not in this version
 };
 
 /// The stable snake_case name of `code`.
@@ -54,6 +55,7 @@ constexpr std::string_view error_code_name(ErrorCode code) {
         case ErrorCode::context_overflow: return "context_overflow";
         case ErrorCode::out_of_memory: return "out_of_memory";
         case ErrorCode::invalid_number: return "invalid_number";
+        case ErrorCode::constraint_failed: return "constraint_failed";
         case ErrorCode::text_too_short: return "text_too_short";
         case ErrorCode::io_error: return "io_error";
         case ErrorCode::cancelled: return "cancelled";

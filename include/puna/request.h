@@ -30,6 +30,16 @@ struct SamplingOptions {
     std::optional<std::uint64_t> seed;    ///< none: drawn at random, and reported by the started event
 };
 
+/// What the text that comes must match, from its first byte to its last.
+struct Constraint {
+    enum class Kind {
+        gbnf,   ///< a grammar in GBNF, whose rule `root` must match
+        regex,  ///< a regular expression, which the whole text must match
+    };
+    Kind kind = Kind::gbnf;
+    std::string source;  ///< docs/constraints.md says what is supported
+};
+
 /// What happens to a prompt that does not fit into the context. A prompt of exactly the context fits: one token comes,
 /// and then the end by FinishReason::context.
 enum class OverflowPolicy {
@@ -48,6 +58,10 @@ struct Request {
     std::vector<std::string> stop;  ///< generation ends before the first of these in the text; none may be empty
     std::optional<std::uint32_t> logprobs;  ///< report each token's log-probability and this many alternatives
     OverflowPolicy overflow = OverflowPolicy::error;
+    /// End tokens come only where the text matches, and a text that is cut short (by max_tokens, a stop string, the
+    /// context's end or cancelling) is the beginning of one that matches. A constraint that cannot be compiled is an
+    /// error of `Engine::submit`; one that cannot be followed ends the request with constraint_failed.
+    std::optional<Constraint> constraint;
 };
 
 enum class FinishReason { stop, length, context, cancelled };

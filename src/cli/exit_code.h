@@ -27,6 +27,7 @@ constexpr int exit_code(ErrorCode code) {
         case ErrorCode::context_overflow:
         case ErrorCode::out_of_memory:
         case ErrorCode::invalid_number:
+        case ErrorCode::constraint_failed:
         case ErrorCode::text_too_short:
         case ErrorCode::io_error:
         case ErrorCode::not_yet: return exit_runtime;

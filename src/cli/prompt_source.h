@@ -21,6 +21,7 @@ struct PromptSource {
     /// Errors: invalid_argument (no text, two texts from standard input, a file without {{PROMPT}} beside -p),
     /// file_not_found, file_unreadable.
     Result<std::string> read() const;
+    bool reads_standard_input() const { return prompt == "-" || file == "-" || (!prompt && !file); }
 };
 
 /// All occurrences of {{PROMPT}} in `text`, replaced. Braces in `prompt` are text.

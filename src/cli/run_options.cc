@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "base/text_file.h"
 #include "base/try.h"
 
 namespace puna::cli {
@@ -51,6 +52,10 @@ void RunOptions::declare(Flags& flags) {
 
     declare_sampling(flags, *this);
 
+    flags.section("Constraints: the text matches, or there is an error");
+    flags.text("--grammar", "FILE", grammar_file, "A grammar in GBNF, which the whole text must match.");
+    flags.text("--regex", "R", regex, "A regular expression, which the whole text must match.");
+
     flags.section("Output");
     flags.flag("--echo", echo, "Print the prompt first.");
     flags.flag("--special", special, "Print control tokens too.");
@@ -70,6 +75,8 @@ void RunOptions::declare(Flags& flags) {
     flags.example("puna run -m model.gguf -p \"The capital of France is\" -n 8 --temp 0", "the most probable words");
     flags.example("puna run -m model.gguf -f template.txt -p \"Ana and the llama\" --seed 7",
                   "a template file that holds {{PROMPT}}");
+    flags.example("puna run -m model.gguf -p \"The year of the moon landing: \" --regex \"[0-9]{4}\"",
+                  "a number, and the end");
     flags.example("git log -1 | puna -m model.gguf --stop $'\\n' --json", "text through a pipe, the answer as JSON");
 }
 
@@ -89,6 +96,14 @@ Result<void> RunOptions::check() {
     for (const std::string& text : stop) {
         if (text.empty()) return usage_error("--stop takes a text, not an empty one", "leave it away");
     }
+    if (grammar_file && regex) return usage_error("--grammar and --regex are two constraints", "give one of them");
+    if (regex) constraint = Constraint{Constraint::Kind::regex, *regex};
+    if (grammar_file) {
+        if (*grammar_file == "-" && source.reads_standard_input())
+            return usage_error("--grammar and the prompt cannot both be standard input", "give one of them as a file");
+        PUNA_TRY(std::string text, base::read_text_file(*grammar_file));
+        constraint = Constraint{Constraint::Kind::gbnf, std::move(text)};
+    }
     if (token_bias) {
         PUNA_TRY(sampling.logit_bias, parse_token_bias(*token_bias));
     }
@@ -104,6 +119,7 @@ Request RunOptions::request(std::string prompt) const {
     request.sampling = sampling;
     request.stop = stop;
     request.logprobs = logprobs;
+    request.constraint = constraint;
     return request;
 }
 

@@ -24,6 +24,9 @@ struct RunOptions {
     std::optional<std::uint32_t> logprobs;
     std::optional<std::string> token_bias;
     std::vector<std::string> stop;
+    std::optional<std::string> grammar_file;
+    std::optional<std::string> regex;
+    std::optional<Constraint> constraint;
     bool float16 = false;
     bool dump_prompt_tokens = false;
     bool echo = false;
@@ -38,7 +41,8 @@ struct RunOptions {
     bool repl = false;
 
     void declare(Flags& flags);
-    /// What flags say together; fills `sampling.logit_bias` and the KV type. Errors: invalid_argument, not_yet.
+    /// What flags say together; fills `sampling.logit_bias`, the KV type and the constraint, whose file it reads.
+    /// Errors: invalid_argument, not_yet, and those of reading a file.
     Result<void> check();
     Request request(std::string prompt) const;
 };

@@ -80,6 +80,7 @@ Result<void> Engine::set_up(const EngineOptions& options) {
     scheduler_ = std::make_unique<Scheduler>(*runner_, *cache_,
                                              Scheduler::Limits{batch_rows, plan.tokens, dimensions.vocabulary});
     limits_ = {plan.tokens, std::min(dimensions.vocabulary, static_cast<std::int64_t>(tokenizer_->size()))};
+    constraints_ = std::make_unique<ConstraintCompiler>(*tokenizer_, static_cast<std::size_t>(limits_.vocabulary));
     info_ = {threads,
              static_cast<std::uint32_t>(plan.tokens),
              plan.capped_by_memory,
@@ -102,7 +103,7 @@ Engine::~Engine() {
 
 Result<std::shared_ptr<EventChannel>> Engine::submit(Request request) {
     auto channel = std::make_shared<EventChannel>();
-    auto state = prepare_request(std::move(request), *tokenizer_, limits_, channel);
+    auto state = prepare_request(std::move(request), *tokenizer_, limits_, *constraints_, channel);
     if (!state.ok()) {
         if (state.error().code != ErrorCode::context_overflow) return std::move(state).error();
         channel->finish(std::move(state).error());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "engine/constraint_compiler.h"
 #include "engine/event_channel.h"
 #include "engine/prepare_request.h"
 #include "engine/scheduler.h"
@@ -49,6 +50,7 @@ class Engine {
     std::shared_ptr<const text::Tokenizer> tokenizer_;
     EngineInfo info_;
     RequestLimits limits_;
+    std::unique_ptr<ConstraintCompiler> constraints_;
 
     // In order of dependence: the pool outlives the runner, and both the scheduler.
     std::unique_ptr<base::ThreadPool> pool_;

@@ -67,7 +67,7 @@ std::uint32_t truncate_start(std::vector<TokenId>& prompt, std::int64_t context,
 }
 
 Result<std::unique_ptr<RequestState>> prepare_request(Request request, const text::Tokenizer& tokenizer,
-                                                      const RequestLimits& limits,
+                                                      const RequestLimits& limits, ConstraintCompiler& constraints,
                                                       std::shared_ptr<EventChannel> channel) {
     RequestState::Setup setup;
     setup.submitted = Clock::now();
@@ -82,8 +82,13 @@ Result<std::unique_ptr<RequestState>> prepare_request(Request request, const tex
     setup.dropped_tokens = truncate_start(setup.prompt, limits.context, request.max_tokens, tokenizer.vocabulary().bos);
     setup.seed = request.sampling.seed.value_or(base::random_seed());
     setup.context = limits.context;
+    if (request.constraint) {
+        PUNA_TRY(setup.constraint, constraints.compile(*request.constraint));
+    }
     setup.sampled_ids = static_cast<std::size_t>(limits.vocabulary);
-    return std::make_unique<RequestState>(std::move(request), std::move(setup), tokenizer, std::move(channel));
+    auto state = std::make_unique<RequestState>(std::move(request), std::move(setup), tokenizer, std::move(channel));
+    PUNA_CHECK(state->check_constraint());
+    return state;
 }
 
 }  // namespace puna::engine

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/constraint_compiler.h"
 #include "engine/request_state.h"
 #include "puna/error.h"
 #include "puna/request.h"
@@ -19,9 +20,11 @@ struct RequestLimits {
 };
 
 /// Runs on the submitter's thread; thread-safe. Errors: invalid_argument for parameters out of range, an empty stop
-/// string, a prompt without tokens or with ids out of range; context_overflow under OverflowPolicy::error.
+/// string, a prompt without tokens or with ids out of range, a constraint that does not compile; constraint_failed;
+/// context_overflow under OverflowPolicy::error. `constraints` may be shared by all requests with this tokenizer and
+/// these limits.
 Result<std::unique_ptr<RequestState>> prepare_request(Request request, const text::Tokenizer& tokenizer,
-                                                      const RequestLimits& limits,
+                                                      const RequestLimits& limits, ConstraintCompiler& constraints,
                                                       std::shared_ptr<EventChannel> channel);
 
 /// Drops the oldest tokens of a prompt that is longer than the context, a begin token at its start excepted. What stays

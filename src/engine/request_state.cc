@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/try.h"
+
 namespace puna::engine {
 namespace {
 
@@ -25,10 +27,26 @@ RequestState::RequestState(Request request, Setup setup, const text::Tokenizer& 
       tokens_(setup_.prompt) {
     for (const TokenId id : tokens_)
         sampler_.accept(id);
+    if (setup_.constraint) {
+        constraint_.emplace(std::move(setup_.constraint->grammar), std::move(setup_.constraint->index), tokenizer,
+                            decoder_.at_start());
+    }
 }
 
 RequestState::~RequestState() {
     if (!finished_) channel_->finish(Finished{FinishReason::cancelled, {}, timings()});
+}
+
+Result<void> RequestState::check_constraint() {
+    if (!constraint_ || is_complete()) return {};
+    PUNA_TRY(const text::grammar::TokenMask* const allowed, constraint_->allowed());
+    static_cast<void>(allowed);
+    return {};
+}
+
+/// Whether the constraint allows nothing but an end token, and none may come.
+bool RequestState::is_complete() const {
+    return constraint_ && constraint_->complete() && (request_.sampling.ignore_end || tokenizer_.end_tokens().empty());
 }
 
 std::int64_t RequestState::most_positions() const {
@@ -55,6 +73,7 @@ void RequestState::advance(std::int64_t count, std::span<const float> logits) {
         start();
     }
     if (!needs_logits()) return finish(FinishReason::length);
+    if (is_complete()) return finish(FinishReason::stop);
     sample(logits);
 }
 
@@ -63,8 +82,18 @@ void RequestState::start() {
     channel_->push(Started{std::move(setup_.prompt), setup_.seed, setup_.dropped_tokens});
 }
 
+/// What keeps to the constraint, if there is one.
+Result<TokenId> RequestState::choose(std::span<const float> logits) {
+    logits = logits.first(std::min(logits.size(), setup_.sampled_ids));
+    if (!constraint_) return sampler_.sample(logits);
+    PUNA_TRY(const text::grammar::TokenMask* const allowed, constraint_->allowed());
+    PUNA_TRY(const TokenId id, sampler_.sample(logits, allowed));
+    PUNA_CHECK(constraint_->accept(id));
+    return id;
+}
+
 void RequestState::sample(std::span<const float> logits) {
-    auto id = sampler_.sample(logits.first(std::min(logits.size(), setup_.sampled_ids)));
+    auto id = choose(logits);
     if (!id.ok()) return fail(std::move(id).error());
     Token token;
     token.id = *id;
@@ -90,7 +119,7 @@ void RequestState::emit(Token token, bool is_end) {
 }
 
 std::optional<FinishReason> RequestState::reason_to_finish(bool is_end) const {
-    if (is_end || stop_filter_.stopped()) return FinishReason::stop;
+    if (is_end || stop_filter_.stopped() || is_complete()) return FinishReason::stop;
     if (request_.max_tokens && sampled_count() >= *request_.max_tokens) return FinishReason::length;
     if (evaluated_ >= setup_.context) return FinishReason::context;
     return std::nullopt;

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/constraint_compiler.h"
 #include "engine/event_channel.h"
 #include "engine/stop_filter.h"
 #include "puna/request.h"
@@ -32,6 +33,7 @@ class RequestState {
         std::int64_t context = 0;     // positions that this request may fill
         std::size_t sampled_ids = 0;  // ids from 0 to this less one may be sampled
         Clock::time_point submitted;
+        std::optional<CompiledConstraint> constraint;
     };
     /// `tokenizer` must outlive the state.
     RequestState(Request request, Setup setup, const text::Tokenizer& tokenizer, std::shared_ptr<EventChannel> channel);
@@ -39,6 +41,8 @@ class RequestState {
     RequestState(const RequestState&) = delete;
     RequestState& operator=(const RequestState&) = delete;
 
+    /// Whether the constraint, if there is one, allows any first token. Errors: constraint_failed.
+    Result<void> check_constraint();
     bool cancelled() const { return channel_->cancelled(); }
     bool finished() const { return finished_; }
     /// Positions of the KV cache that the request may come to fill.
@@ -64,6 +68,8 @@ class RequestState {
   private:
     void start();
     void sample(std::span<const float> logits);
+    Result<TokenId> choose(std::span<const float> logits);
+    bool is_complete() const;
     void emit(Token token, bool is_end);
     std::optional<FinishReason> reason_to_finish(bool is_end) const;
     std::uint32_t sampled_count() const { return static_cast<std::uint32_t>(tokens_.size() - prompt_tokens_); }
@@ -75,6 +81,7 @@ class RequestState {
     sampling::Sampler sampler_;
     text::IncrementalDecoder decoder_;
     StopFilter stop_filter_;
+    std::optional<text::grammar::TokenConstraint> constraint_;
 
     std::size_t prompt_tokens_;
     std::vector<TokenId> tokens_;  // the prompt's, then the sampled ones

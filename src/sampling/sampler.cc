@@ -1,6 +1,7 @@
 #include "sampling/sampler.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <limits>
 
@@ -22,7 +23,7 @@ Error invalid_logits() {
 
 Error nothing_left() {
     return {ErrorCode::invalid_number, "no token is left to choose from: every logit is -infinity",
-            "fewer tokens must be forbidden by logit bias"};
+            "fewer tokens must be forbidden, by logit bias or a constraint"};
 }
 
 Result<void> check_logits(std::span<const float> logits) {
@@ -51,10 +52,11 @@ void Sampler::accept(TokenId id) {
     window_next_ = (window_next_ + 1) % window_.size();
 }
 
-Result<TokenId> Sampler::sample(std::span<const float> logits) {
+Result<TokenId> Sampler::sample(std::span<const float> logits, const text::grammar::TokenMask* allowed) {
     PUNA_CHECK(check_logits(logits));
     const double uniform = base::uniform_draw(seed_, draws_++);
     logits_.assign(logits.begin(), logits.end());
+    if (allowed != nullptr) apply_mask(*allowed);
     apply_bias();
     apply_repeat_penalty();
 
@@ -70,6 +72,17 @@ Result<TokenId> Sampler::sample(std::span<const float> logits) {
     keep_top_p();
     keep_min_p();
     return draw(uniform);
+}
+
+void Sampler::apply_mask(const text::grammar::TokenMask& allowed) {
+    assert(allowed.size() == logits_.size());
+    for (std::size_t i = 0; i < allowed.words().size(); ++i) {
+        const std::uint64_t word = allowed.words()[i];
+        if (word == ~std::uint64_t{0}) continue;
+        const std::size_t end = std::min(logits_.size(), 64 * (i + 1));
+        for (std::size_t id = 64 * i; id < end; ++id)
+            logits_[id] = (word >> (id % 64) & 1) != 0 ? logits_[id] : -infinity;
+    }
 }
 
 void Sampler::apply_bias() {

@@ -8,6 +8,7 @@
 
 #include "puna/error.h"
 #include "puna/request.h"
+#include "text/grammar/token_mask.h"
 
 namespace puna::sampling {
 
@@ -25,9 +26,9 @@ class Sampler {
 
     /// Tells the penalty window about a token of the prompt or one that was sampled.
     void accept(TokenId id);
-    /// The next token. A logit of -infinity masks its token. Errors: invalid_number (a NaN or +infinity among the
-    /// logits, or nothing left to choose from).
-    Result<TokenId> sample(std::span<const float> logits);
+    /// The next token, out of `allowed` if that is given (it has as many ids as there are logits). A logit of -infinity
+    /// masks its token. Errors: invalid_number (a NaN or +infinity among the logits, or nothing left to choose from).
+    Result<TokenId> sample(std::span<const float> logits, const text::grammar::TokenMask* allowed = nullptr);
 
   private:
     struct Candidate {
@@ -35,6 +36,7 @@ class Sampler {
         double logit;
         double weight;  // exp(logit - greatest logit), at temperature 1
     };
+    void apply_mask(const text::grammar::TokenMask& allowed);
     void apply_bias();
     void apply_repeat_penalty();
     void collect_candidates();  // top-k

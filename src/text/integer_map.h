@@ -29,9 +29,12 @@ class IntegerMap {
     }
 
     std::size_t size() const { return count_; }
-    /// Keeps the memory.
+    /// Keeps the memory, and fits the table to what was last in it: one large use does not make all later ones slow.
     void clear() {
-        std::fill(slots_.begin(), slots_.end(), Slot{});
+        std::size_t capacity = 16;
+        while (capacity < 4 * count_)
+            capacity *= 2;
+        slots_.assign(std::min(capacity, slots_.size()), Slot{});
         count_ = 0;
     }
 

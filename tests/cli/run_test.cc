@@ -211,5 +211,24 @@ TEST_F(Run, BytesThatAreNotUtf8DoNotBreakTheJson) {
     EXPECT_EQ(json["ids"].size(), 4U);
 }
 
+TEST_F(Run, AConstraintIsKept) {
+    const Json regex = json_of({"-m", demo(), "-p", "Llamas live in", "--regex", "[A-Z]{2}-[0-9]{2,4}", "--seed", "1"});
+    EXPECT_THAT(regex["text"].get<std::string>(), testing::MatchesRegex("[A-Z][A-Z]-[0-9][0-9]+"));
+    EXPECT_EQ(regex["finish_reason"], "stop");
+    const std::string grammar = folder_.write("answer.gbnf", "root ::= (\"yes\" | \"no\") \"!\"\n");
+    const Outcome outcome = run_puna({"-m", tiny(), "-p", "the", "--grammar", grammar, "--temp", "1.5"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, testing::AnyOf("yes!", "no!"));
+}
+
+TEST_F(Run, AConstraintThatIsNoneIsAnErrorBeforeTheAnswer) {
+    EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--regex", "("}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--grammar", folder_.write("bad", "root = x")}, 2)["code"],
+              "invalid_argument");
+    EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--grammar", "/no/such/file"}, 3)["code"], "file_not_found");
+    EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--grammar", "x", "--regex", "x"}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"-m", tiny(), "-p", "-", "--grammar", "-"}, 2)["code"], "invalid_argument");
+}
+
 }  // namespace
 }  // namespace puna::cli

@@ -168,6 +168,8 @@ TEST_F(Usage, EveryFlagOfRunIsInItsHelp) {
                              "--dump-prompt-tokens",
                              "--min-p",
                              "--stop",
+                             "--grammar",
+                             "--regex",
                              "--logprobs",
                              "--echo",
                              "--special",

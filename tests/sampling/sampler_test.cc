@@ -231,6 +231,23 @@ TEST(IgnoreEnd, NeverSamplesAnEndToken) {
     EXPECT_EQ(sample_once(options, {1, 9, 2, 8}, {}, {1, 3}), 1);
 }
 
+TEST(Mask, LeavesOnlyWhatIsAllowed) {
+    std::vector<float> logits(150, 0.0F);
+    logits[0] = 10;
+    text::grammar::TokenMask allowed(logits.size());
+    for (const TokenId id : {3, 63, 64, 127, 149})
+        allowed.add(id);
+    std::set<TokenId> seen;
+    Sampler sampler(plain(), 3, {});
+    for (int i = 0; i < 300; ++i)
+        seen.insert(*sampler.sample(logits, &allowed));
+    EXPECT_EQ(seen, (std::set<TokenId>{3, 63, 64, 127, 149}));
+    Sampler greedy_one(greedy(), 3, {});
+    EXPECT_EQ(*greedy_one.sample(logits, &allowed), 3);
+    const text::grammar::TokenMask none(logits.size());
+    EXPECT_FALSE(sampler.sample(logits, &none).ok());
+}
+
 TEST(Draw, FollowsTheCounterBasedStream) {
     // Cumulative in ascending id where no filter sorts: 0.125, 0.625, 0.75, 1; all exact.
     const std::vector<double> cumulative = {0.125, 0.625, 0.75, 1};

@@ -87,6 +87,8 @@ class IncrementalDecoder {
     IncrementalDecoder(const Tokenizer& tokenizer, bool special, std::span<const TokenId> context);
     /// What became certain with `id`.
     std::string push(TokenId id);
+    /// Whether no text came yet, so that a leading space may be left out.
+    bool at_start() const { return at_start_; }
     /// What is left at the end: U+FFFD for half a sequence, or nothing.
     std::string finish();
 
