@@ -23,6 +23,7 @@ enum class ErrorCode {
     file_unreadable,           ///< permissions, a folder, an I/O error on reading
     file_malformed,            ///< the message names field and offset
     file_changed,              ///< shrank or vanished while it was mapped
+    session_mismatch,          ///< a session of another model, KV type or numeric law; the message says which
     unsupported_format,        ///< not a format that this build reads
     unsupported_architecture,  ///< a model family that this build does not run
     unsupported_tensor_type,   ///< a tensor type that this build does not compute
@@ -48,6 +49,7 @@ constexpr std::string_view error_code_name(ErrorCode code) {
         case ErrorCode::file_unreadable: return "file_unreadable";
         case ErrorCode::file_malformed: return "file_malformed";
         case ErrorCode::file_changed: return "file_changed";
+        case ErrorCode::session_mismatch: return "session_mismatch";
         case ErrorCode::unsupported_format: return "unsupported_format";
         case ErrorCode::unsupported_architecture: return "unsupported_architecture";
         case ErrorCode::unsupported_tensor_type: return "unsupported_tensor_type";

@@ -5,4 +5,5 @@
 #include "puna/error.h"
 #include "puna/model.h"
 #include "puna/request.h"
+#include "puna/session.h"
 #include "puna/version.h"

@@ -12,6 +12,7 @@
 
 #include "puna/error.h"
 #include "puna/model.h"
+#include "puna/session.h"
 
 namespace puna {
 
@@ -48,6 +49,13 @@ enum class OverflowPolicy {
                      ///< stays leaves room for max_tokens (none: a quarter of the context), at most half of the context
 };
 
+/// What a request makes of the session that it goes on from.
+enum class SessionUse {
+    append,  ///< the prompt follows the session's tokens; as text, without a begin token. It may be empty, and the
+             ///< request then goes on where the session stopped
+    prefix,  ///< the prompt is the whole text, and of the session it takes the keys and values of what both begin with
+};
+
 /// One completion. `prompt` holds text, or token ids that are used as they are.
 struct Request {
     std::variant<std::string, std::vector<TokenId>> prompt;
@@ -62,6 +70,17 @@ struct Request {
     /// context's end or cancelling) is the beginning of one that matches. A constraint that cannot be compiled is an
     /// error of `Engine::submit`; one that cannot be followed ends the request with constraint_failed.
     std::optional<Constraint> constraint;
+
+    std::optional<Session> session;  ///< goes on from here; the penalty window holds its tokens too
+    SessionUse session_use = SessionUse::append;
+    bool any_law = false;       ///< take a session that another numeric law computed: the bits are then nobody's
+    bool keep_session = false;  ///< Finished brings the session; one more token may be evaluated for it
+    /// Random numbers that were used up before. None: those of the session that it is appended to, or 0. With the
+    /// session's `sampling()` the same tokens come as if it had never ended.
+    std::optional<std::uint64_t> first_draw;
+    /// Keys and values that an earlier request of the same engine left may be used for what both begin with. The bits
+    /// are the same either way.
+    bool reuse_prefix = true;
 };
 
 enum class FinishReason { stop, length, context, cancelled };
@@ -84,7 +103,7 @@ struct TokenLogprob {
 
 struct Timings {
     double queue_ms = 0;
-    std::uint32_t prompt_tokens = 0;  ///< evaluated
+    std::uint32_t prompt_tokens = 0;  ///< evaluated: those that were reused do not count
     double prompt_ms = 0;
     std::uint32_t predicted_tokens = 0;
     double predicted_ms = 0;    ///< from the first sampled token to the last
@@ -94,9 +113,10 @@ struct Timings {
 /// The prompt is evaluated and the first token is about to come. A request that is cancelled before that gets it too,
 /// in front of its Finished.
 struct Started {
-    std::vector<TokenId> prompt_ids;  ///< as evaluated, begin token included
+    std::vector<TokenId> prompt_ids;  ///< as evaluated, begin token and appended-to session included
     std::uint64_t seed = 0;
     std::uint32_t dropped_tokens = 0;  ///< by OverflowPolicy::truncate_start
+    std::uint32_t reused_tokens = 0;   ///< whose keys and values were there: a session's, or an earlier request's
 };
 
 /// One sampled token. `text` is what became certain with it: whole UTF-8 sequences only, and nothing that may turn out
@@ -113,6 +133,7 @@ struct Finished {
     FinishReason reason = FinishReason::stop;
     std::string text;  ///< what was still held back
     Timings timings;
+    std::optional<Session> session;  ///< if asked for
 };
 
 /// What a request tells: Started, then Tokens, then Finished or Error, after which nothing comes.

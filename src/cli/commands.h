@@ -33,6 +33,7 @@ std::unique_ptr<Command> make_convert_command();
 std::unique_ptr<Command> make_quantize_command();
 std::unique_ptr<Command> make_split_command();
 std::unique_ptr<Command> make_merge_command();
+std::unique_ptr<Command> make_session_command();
 std::unique_ptr<Command> make_doctor_command();
 
 /// Everything between main's arguments and its exit code. Never throws; ignores SIGPIPE for the whole process.

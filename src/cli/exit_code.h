@@ -20,6 +20,7 @@ constexpr int exit_code(ErrorCode code) {
         case ErrorCode::file_unreadable:
         case ErrorCode::file_malformed:
         case ErrorCode::file_changed:
+        case ErrorCode::session_mismatch:
         case ErrorCode::unsupported_format:
         case ErrorCode::unsupported_architecture:
         case ErrorCode::unsupported_tensor_type:

@@ -197,6 +197,10 @@ Result<void> Flags::parse(const std::vector<std::string>& arguments) {
     return {};
 }
 
+bool Flags::given(const std::string& long_name) const {
+    return parser_->app.count(long_name) > 0;
+}
+
 Result<void> Flags::check_leftovers() const {
     for (const std::string& word : parser_->app.remaining()) {
         if (word == "--") continue;

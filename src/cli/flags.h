@@ -71,6 +71,8 @@ class Flags {
 
     /// Errors: invalid_argument, with the flag and what it takes, or the flag that was probably meant.
     Result<void> parse(const std::vector<std::string>& arguments);
+    /// Whether the command line names the flag, by whichever of its names. `long_name`: one that was declared.
+    bool given(const std::string& long_name) const;
     bool help_wanted() const { return help_wanted_; }
     bool version_wanted() const { return version_wanted_; }
     std::string help() const;

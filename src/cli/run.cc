@@ -52,7 +52,9 @@ class RunCommand : public Command {
     Result<int> execute(Output& output) override;
 
   private:
-    Result<void> dump_prompt(const Model& model, const std::string& prompt) const;
+    Request make_request(const std::optional<Session>& session) const;
+    void report_session(const Started& started, const std::optional<Session>& session, const EngineInfo& info) const;
+    Result<void> dump_prompt(const Model& model, const std::string& prompt, bool follows_session) const;
     Result<void> follow(Stream& stream, Output& output, Transcript& transcript) const;
     Result<void> on_event(const Started& started, Output& output, Transcript& transcript) const;
     Result<void> on_event(const Token& token, Output& output, Transcript& transcript) const;
@@ -74,6 +76,7 @@ Result<int> RunCommand::execute(Output& output) {
 
     InterruptWatch interrupts;
     const Clock::time_point begin = Clock::now();
+    PUNA_TRY(const std::optional<Session> session, options_.session.open());
     PUNA_TRY(const Model model, Model::load(path));
     EngineOptions engine_options = options_.compute.engine_options();
     engine_options.context_tokens = options_.context_tokens.value_or(0);
@@ -83,14 +86,20 @@ Result<int> RunCommand::execute(Output& output) {
         note(fmt::format("memory is short: the context holds {} of the model's {} tokens", engine.info().context_tokens,
                          model.info().context_tokens));
     }
-    if (options_.dump_prompt_tokens) PUNA_CHECK(dump_prompt(model, prompt_));
+    const Request request = make_request(session);
+    if (options_.dump_prompt_tokens) {
+        PUNA_CHECK(dump_prompt(model, prompt_, session && request.session_use == SessionUse::append));
+    }
 
-    PUNA_TRY(Stream stream, engine.submit(options_.request(prompt_)));
+    PUNA_TRY(Stream stream, engine.submit(request));
     interrupts.set_action([&stream] { stream.cancel(); });
     Transcript transcript;
     const Result<void> followed = follow(stream, output, transcript);
     interrupts.set_action({});
     PUNA_CHECK(followed);
+    if (session) report_session(transcript.started, session, engine.info());
+    // Whatever else fails: what was computed is kept.
+    if (transcript.finished.session) PUNA_CHECK(options_.session.write(*transcript.finished.session));
     if (output.closed()) return exit_ok;
 
     const FinishReason reason = transcript.finished.reason;
@@ -108,8 +117,26 @@ Result<int> RunCommand::execute(Output& output) {
     return reason == FinishReason::cancelled ? exit_interrupted : exit_ok;
 }
 
-Result<void> RunCommand::dump_prompt(const Model& model, const std::string& prompt) const {
-    const EncodeOptions encode = {.add_bos = !options_.no_bos, .parse_special = options_.parse_special};
+Request RunCommand::make_request(const std::optional<Session>& session) const {
+    Request request = options_.request(prompt_);
+    options_.session.apply(session, request);
+    // A session that is appended to goes on in every way; of one for its prefix, keys and values alone are used.
+    if (session && request.session_use == SessionUse::append)
+        request.sampling = options_.sampling.over(session->sampling());
+    return request;
+}
+
+void RunCommand::report_session(const Started& started, const std::optional<Session>& session,
+                                const EngineInfo& info) const {
+    note(fmt::format("session loaded: {} of its {} tokens reused", started.reused_tokens, session->tokens().size()));
+    if (const std::string law = session->info().law; law != info.law)
+        note(fmt::format("it was computed by the law {}, and goes on by {}: the bits are those of neither", law,
+                         info.law));
+}
+
+Result<void> RunCommand::dump_prompt(const Model& model, const std::string& prompt, bool follows_session) const {
+    const EncodeOptions encode = {.add_bos = !options_.no_bos && !follows_session,
+                                  .parse_special = options_.parse_special};
     PUNA_TRY(const std::vector<TokenId> ids, model.encode(prompt, encode));
     std::vector<std::string> pieces;
     for (const TokenId id : ids) {
@@ -162,6 +189,7 @@ Json RunCommand::result_json(const Transcript& transcript, const EngineInfo& inf
     json["finish_reason"] = finish_reason_name(transcript.finished.reason);
     if (options_.logprobs) json["logprobs"] = transcript.logprobs;
     json["seed"] = transcript.started.seed;
+    json["reused_tokens"] = transcript.started.reused_tokens;
     json["threads"] = info.threads;
     json["kernels"] = info.kernels;
     json["activations"] = info.activations;

@@ -14,25 +14,6 @@ Error usage_error(std::string message, std::string hint) {
     return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
 }
 
-void declare_sampling(Flags& flags, RunOptions& options) {
-    SamplingOptions& sampling = options.sampling;
-    flags.section("Choosing tokens");
-    flags.real("--temp", "X", {}, sampling.temperature,
-               "Temperature; 0 always takes the most probable token (default 0.8).");
-    flags.integer("--top-k", "K", {}, sampling.top_k, "Keep the K most probable tokens; 0 keeps all (default 40).");
-    flags.real("--top-p", "P", {0, 1, true}, sampling.top_p,
-               "Keep the fewest tokens that reach this probability (default 0.95).");
-    flags.real("--min-p", "P", {0, 1}, sampling.min_p,
-               "Drop tokens less probable than P times the best (default 0: off).");
-    flags.real("--repeat-penalty", "X", {.min = 0, .min_excluded = true}, sampling.repeat_penalty,
-               "Make tokens that came before less likely; 1 is off (default 1).");
-    flags.integer("--repeat-last-n", "N", {}, sampling.repeat_last_n,
-                  "How many tokens the repeat penalty looks back on (default 64).");
-    flags.text("--token-bias", "ID=B,...", options.token_bias, "Add B to the logit of token ID; B may be negative.");
-    flags.flag("--ignore-eos", sampling.ignore_end, "Never choose an end token.");
-    flags.integer("--seed", "N", {}, sampling.seed, "Same seed, same text (default: drawn at random, and reported).");
-}
-
 }  // namespace
 
 void RunOptions::declare(Flags& flags) {
@@ -50,7 +31,7 @@ void RunOptions::declare(Flags& flags) {
                   "Size of the context (default: the model's, less if memory is short).");
     flags.texts("--stop", "TEXT", stop, "End before this text; may be given several times.");
 
-    declare_sampling(flags, *this);
+    sampling.declare(flags);
 
     flags.section("Constraints: the text matches, or there is an error");
     flags.text("--grammar", "FILE", grammar_file, "A grammar in GBNF, which the whole text must match.");
@@ -66,11 +47,8 @@ void RunOptions::declare(Flags& flags) {
     compute.declare(flags);
     flags.flag("--float16", float16, "The same as --kv-type f16.");
 
-    flags.section("Conversations (not in this version)");
-    flags.text("--save-session", "FILE", save_session, "Write the session to a file.");
-    flags.text("--load-session", "FILE", load_session, "Start from a session on file.");
-    flags.text("--persist-session", "FILE", persist_session, "Both, in one file.");
-    flags.flag("-R,--repl", repl, "Talk in turns.");
+    session.declare(flags);
+    flags.flag("-R,--repl", repl, "Talk in turns (not in this version).");
 
     flags.example("puna run -m model.gguf -p \"The capital of France is\" -n 8 --temp 0", "the most probable words");
     flags.example("puna run -m model.gguf -f template.txt -p \"Ana and the llama\" --seed 7",
@@ -81,10 +59,8 @@ void RunOptions::declare(Flags& flags) {
 }
 
 Result<void> RunOptions::check() {
-    if (repl || save_session || load_session || persist_session) {
-        return Error{ErrorCode::not_yet, "sessions and --repl are planned, and not in this version of puna",
-                     "run without --repl, --save-session, --load-session and --persist-session"};
-    }
+    if (repl) return Error{ErrorCode::not_yet, "--repl is planned, and not in this version of puna", "run without it"};
+    PUNA_CHECK(session.check());
     if (float16) {
         if (compute.kv_type.value_or("f16") != "f16") {
             return usage_error(fmt::format("--float16 means --kv-type f16, but --kv-type is '{}'", *compute.kv_type),
@@ -104,10 +80,7 @@ Result<void> RunOptions::check() {
         PUNA_TRY(std::string text, base::read_text_file(*grammar_file));
         constraint = Constraint{Constraint::Kind::gbnf, std::move(text)};
     }
-    if (token_bias) {
-        PUNA_TRY(sampling.logit_bias, parse_token_bias(*token_bias));
-    }
-    return {};
+    return sampling.check();
 }
 
 Request RunOptions::request(std::string prompt) const {
@@ -116,32 +89,11 @@ Request RunOptions::request(std::string prompt) const {
     request.encode = {.add_bos = !no_bos, .parse_special = parse_special};
     request.decode = {.special = special};
     request.max_tokens = max_tokens;
-    request.sampling = sampling;
+    request.sampling = sampling.options();
     request.stop = stop;
     request.logprobs = logprobs;
     request.constraint = constraint;
     return request;
-}
-
-Result<std::map<TokenId, float>> parse_token_bias(std::string_view text) {
-    constexpr std::uint64_t largest_id = std::numeric_limits<TokenId>::max();
-    constexpr double largest_bias = std::numeric_limits<float>::max();
-    std::map<TokenId, float> biases;
-    for (const std::string_view piece : split_list(text)) {
-        const std::size_t equals = piece.find('=');
-        if (equals == std::string_view::npos) {
-            return usage_error(fmt::format("--token-bias takes ID=B,ID=B, not '{}'", piece),
-                               "for example --token-bias 2=-5,40=1.5");
-        }
-        PUNA_TRY(const std::uint64_t id,
-                 parse_integer("the token id of --token-bias", piece.substr(0, equals), {0, largest_id}));
-        PUNA_TRY(const double bias, parse_real("the bias of --token-bias", piece.substr(equals + 1),
-                                               {.min = -largest_bias, .max = largest_bias}));
-        if (!biases.emplace(static_cast<TokenId>(id), static_cast<float>(bias)).second) {
-            return usage_error(fmt::format("--token-bias names token {} twice", id), "give each token once");
-        }
-    }
-    return biases;
 }
 
 }  // namespace puna::cli

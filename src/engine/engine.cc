@@ -103,7 +103,11 @@ Engine::~Engine() {
 
 Result<std::shared_ptr<EventChannel>> Engine::submit(Request request) {
     auto channel = std::make_shared<EventChannel>();
-    auto state = prepare_request(std::move(request), *tokenizer_, limits_, *constraints_, channel);
+    RequestLimits limits = limits_;
+    if (request.session || request.keep_session) {
+        PUNA_TRY(limits.origin, origin());
+    }
+    auto state = prepare_request(std::move(request), *tokenizer_, limits, *constraints_, channel);
     if (!state.ok()) {
         if (state.error().code != ErrorCode::context_overflow) return std::move(state).error();
         channel->finish(std::move(state).error());
@@ -115,6 +119,16 @@ Result<std::shared_ptr<EventChannel>> Engine::submit(Request request) {
     }
     changed_.notify_one();
     return channel;
+}
+
+Result<std::shared_ptr<const SessionOrigin>> Engine::origin() {
+    const std::lock_guard lock(origin_mutex_);
+    if (origin_ == nullptr) {
+        PUNA_TRY(ModelFingerprint print, fingerprint(*model_, tokenizer_->vocabulary()));
+        origin_ = std::make_shared<SessionOrigin>(
+            SessionOrigin{std::move(print), info_.law, info_.kernels, cache_->shape().layer.type});
+    }
+    return origin_;
 }
 
 void Engine::compute() {

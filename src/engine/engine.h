@@ -36,12 +36,15 @@ class Engine {
 
     const EngineInfo& info() const { return info_; }
 
-    /// Errors: invalid_argument. A prompt that does not fit is an event of the channel, as all later errors are.
+    /// Errors: invalid_argument, session_mismatch, file_changed. A prompt that does not fit is an event of the channel,
+    /// as all later errors are.
     Result<std::shared_ptr<EventChannel>> submit(Request request);
 
   private:
     Engine() = default;
     Result<void> set_up(const EngineOptions& options);
+    /// What sessions of this engine come from. Looks at the weights on the first call.
+    Result<std::shared_ptr<const SessionOrigin>> origin();
     void compute();
     /// Hands new requests to the scheduler, waiting for one if there is nothing to do. False: it is time to stop.
     bool take_over();
@@ -58,6 +61,8 @@ class Engine {
     std::unique_ptr<models::Model::Runner> runner_;
     std::unique_ptr<Scheduler> scheduler_;
 
+    std::mutex origin_mutex_;  // guards the one below
+    std::shared_ptr<const SessionOrigin> origin_;
     std::mutex mutex_;  // guards the two below
     std::vector<std::unique_ptr<RequestState>> incoming_;
     bool stopping_ = false;

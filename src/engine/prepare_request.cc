@@ -31,13 +31,63 @@ Result<void> check_parameters(const Request& request, const RequestLimits& limit
     return {};
 }
 
+const SessionData* session_of(const Request& request) {
+    return request.session ? &request.session->impl()->data : nullptr;
+}
+
+Error mismatch(std::string message, std::string hint) {
+    return {ErrorCode::session_mismatch, std::move(message), std::move(hint)};
+}
+
+/// Keys and values of another model, type or law would give a wrong continuation.
+Result<void> check_session(const Request& request, const RequestLimits& limits) {
+    const SessionData* const session = session_of(request);
+    if (session == nullptr) return {};
+    const SessionOrigin& engine = *limits.origin;
+    if (const std::string_view part = difference(session->origin.model, engine.model); !part.empty()) {
+        return mismatch(fmt::format("the session belongs to another model, with a difference in {}", part),
+                        "take the model file that the session was made with, or start a new session");
+    }
+    if (session->origin.kv_type != engine.kv_type) {
+        const std::string_view stored = kernels::kv_type_name(session->origin.kv_type);
+        return mismatch(fmt::format("the session's keys and values are {}, and this engine's are {}", stored,
+                                    kernels::kv_type_name(engine.kv_type)),
+                        fmt::format("use --kv-type {}", stored));
+    }
+    if (session->origin.law != engine.law && !request.any_law) {
+        return mismatch(fmt::format("the session was computed by the numeric law {}, and this engine computes by {}",
+                                    session->origin.law, engine.law),
+                        fmt::format("use --activations {}, or --session-any-law for a continuation that has other bits",
+                                    session->origin.law));
+    }
+    return {};
+}
+
+/// What of the session is used for `setup.prompt`.
+void plan_restoring(const Request& request, RequestState::Setup& setup) {
+    const SessionData* const session = session_of(request);
+    if (session == nullptr) return;
+    const auto length = std::ssize(setup.prompt);
+    const auto evaluated = std::span(session->tokens).first(static_cast<std::size_t>(session->evaluated));
+    setup.restored = static_cast<std::int64_t>(common_prefix(evaluated, setup.prompt));
+    setup.restored_logits = setup.restored == length && session->evaluated == length && !session->logits.empty();
+    // Without logits, the last token must be evaluated for them.
+    if (!setup.restored_logits) setup.restored = std::min(setup.restored, length - 1);
+    setup.goes_on = request.session_use == SessionUse::append && setup.prompt == session->tokens;
+}
+
 Result<std::vector<TokenId>> prompt_ids(const Request& request, const text::Tokenizer& tokenizer,
                                         const RequestLimits& limits) {
+    const bool appended = request.session && request.session_use == SessionUse::append;
     std::vector<TokenId> ids;
+    if (appended) ids = session_of(request)->tokens;
     if (const auto* text = std::get_if<std::string>(&request.prompt)) {
-        ids = tokenizer.encode(*text, {request.encode.add_bos, request.encode.parse_special});
+        const std::vector<TokenId> encoded =
+            tokenizer.encode(*text, {request.encode.add_bos && !appended, request.encode.parse_special});
+        ids.insert(ids.end(), encoded.begin(), encoded.end());
     } else {
-        ids = std::get<std::vector<TokenId>>(request.prompt);
+        const auto& given = std::get<std::vector<TokenId>>(request.prompt);
+        ids.insert(ids.end(), given.begin(), given.end());
     }
     if (ids.empty()) {
         return invalid("the prompt has no tokens, and a model needs at least one to go on from",
@@ -72,15 +122,21 @@ Result<std::unique_ptr<RequestState>> prepare_request(Request request, const tex
     RequestState::Setup setup;
     setup.submitted = Clock::now();
     PUNA_CHECK(check_parameters(request, limits));
+    PUNA_CHECK(check_session(request, limits));
     PUNA_TRY(setup.prompt, prompt_ids(request, tokenizer, limits));
     const auto length = static_cast<std::int64_t>(setup.prompt.size());
     if (length > limits.context && request.overflow == OverflowPolicy::error) {
         return Error{ErrorCode::context_overflow,
-                     fmt::format("the prompt has {} tokens, and the context holds {}", length, limits.context),
+                     fmt::format("the prompt has {} tokens{}, and the context holds {}", length,
+                                 request.session ? " with the session before it" : "", limits.context),
                      "shorten the prompt, enlarge the context, or let the oldest tokens be dropped"};
     }
     setup.dropped_tokens = truncate_start(setup.prompt, limits.context, request.max_tokens, tokenizer.vocabulary().bos);
     setup.seed = request.sampling.seed.value_or(base::random_seed());
+    plan_restoring(request, setup);
+    if (request.keep_session) setup.origin = limits.origin;
+    setup.first_draw = request.first_draw.value_or(
+        request.session && request.session_use == SessionUse::append ? session_of(request)->draws : 0);
     setup.context = limits.context;
     if (request.constraint) {
         PUNA_TRY(setup.constraint, constraints.compile(*request.constraint));

@@ -7,6 +7,7 @@
 
 #include "engine/constraint_compiler.h"
 #include "engine/request_state.h"
+#include "engine/session/session_data.h"
 #include "puna/error.h"
 #include "puna/request.h"
 #include "text/tokenizer/tokenizer.h"
@@ -15,14 +16,15 @@ namespace puna::engine {
 
 /// What requests must keep to.
 struct RequestLimits {
-    std::int64_t context = 0;     // positions
-    std::int64_t vocabulary = 0;  // ids that model and tokenizer both know: 0 to this less one
+    std::int64_t context = 0;                          // positions
+    std::int64_t vocabulary = 0;                       // ids that model and tokenizer both know: 0 to this less one
+    std::shared_ptr<const SessionOrigin> origin = {};  // of this engine; null where no session comes or goes
 };
 
 /// Runs on the submitter's thread; thread-safe. Errors: invalid_argument for parameters out of range, an empty stop
-/// string, a prompt without tokens or with ids out of range, a constraint that does not compile; constraint_failed;
-/// context_overflow under OverflowPolicy::error. `constraints` may be shared by all requests with this tokenizer and
-/// these limits.
+/// string, a prompt without tokens or with ids out of range, a constraint that does not compile; session_mismatch;
+/// constraint_failed; context_overflow under OverflowPolicy::error. `constraints` may be shared by all requests with
+/// this tokenizer and these limits.
 Result<std::unique_ptr<RequestState>> prepare_request(Request request, const text::Tokenizer& tokenizer,
                                                       const RequestLimits& limits, ConstraintCompiler& constraints,
                                                       std::shared_ptr<EventChannel> channel);

@@ -12,6 +12,18 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
+/// A decoder that stands behind `context`. Of a session that goes on with no text between, the last tokens are pushed
+/// through it, so that a character that was cut comes whole.
+text::IncrementalDecoder make_decoder(const text::Tokenizer& tokenizer, bool special, std::span<const TokenId> context,
+                                      bool goes_on) {
+    constexpr std::size_t longest_character = 4;  // bytes, and so tokens, of UTF-8
+    const std::size_t pushed = goes_on ? std::min(context.size(), longest_character) : 0;
+    text::IncrementalDecoder decoder(tokenizer, special, context.first(context.size() - pushed));
+    for (const TokenId id : context.last(pushed))
+        decoder.push(id);
+    return decoder;
+}
+
 }  // namespace
 
 RequestState::RequestState(Request request, Setup setup, const text::Tokenizer& tokenizer,
@@ -21,10 +33,11 @@ RequestState::RequestState(Request request, Setup setup, const text::Tokenizer& 
       tokenizer_(tokenizer),
       channel_(std::move(channel)),
       sampler_(request_.sampling, setup_.seed, tokenizer.end_tokens()),
-      decoder_(tokenizer, request_.decode.special, setup_.prompt),
+      decoder_(make_decoder(tokenizer, request_.decode.special, setup_.prompt, setup_.goes_on)),
       stop_filter_(request_.stop),
-      prompt_tokens_(setup_.prompt.size()),
-      tokens_(setup_.prompt) {
+      tokens_(setup_.prompt),
+      prompt_tokens_(std::ssize(tokens_)) {
+    sampler_.set_draws(setup_.first_draw);
     for (const TokenId id : tokens_)
         sampler_.accept(id);
     if (setup_.constraint) {
@@ -34,7 +47,11 @@ RequestState::RequestState(Request request, Setup setup, const text::Tokenizer& 
 }
 
 RequestState::~RequestState() {
-    if (!finished_) channel_->finish(Finished{FinishReason::cancelled, {}, timings()});
+    if (last_event_) {
+        channel_->finish(std::move(*last_event_));
+    } else if (!finished_) {
+        channel_->finish(Finished{FinishReason::cancelled, {}, timings(), {}});
+    }
 }
 
 Result<void> RequestState::check_constraint() {
@@ -50,15 +67,26 @@ bool RequestState::is_complete() const {
 }
 
 std::int64_t RequestState::most_positions() const {
-    // The last sampled token is never evaluated.
-    const auto prompt = static_cast<std::int64_t>(prompt_tokens_);
     if (!request_.max_tokens) return setup_.context;
-    return std::min(setup_.context, prompt + std::max<std::int64_t>(*request_.max_tokens, 1) - 1);
+    // The last sampled token is evaluated for the session alone.
+    const std::int64_t unevaluated = request_.keep_session ? 0 : 1;
+    const std::int64_t sampled = std::max<std::int64_t>(*request_.max_tokens - unevaluated, 0);
+    return std::min(setup_.context, prompt_tokens_ + sampled);
 }
 
-void RequestState::admit(std::int32_t sequence) {
+void RequestState::admit(std::int32_t sequence, std::int64_t reused) {
     sequence_ = sequence;
+    evaluated_ = reused_ = reused;
     admitted_ = Clock::now();
+}
+
+const SessionData* RequestState::restorable() const {
+    return request_.session ? &request_.session->impl()->data : nullptr;
+}
+
+void RequestState::after_restoring() {
+    if (!setup_.restored_logits) return;
+    advance(0, restorable()->logits);
 }
 
 std::span<const TokenId> RequestState::pending() const {
@@ -67,7 +95,7 @@ std::span<const TokenId> RequestState::pending() const {
 
 void RequestState::advance(std::int64_t count, std::span<const float> logits) {
     evaluated_ += count;
-    if (static_cast<std::size_t>(evaluated_) < tokens_.size()) return;
+    if (evaluated_ < std::ssize(tokens_)) return;
     if (!started_) {
         prompt_done_ = Clock::now();
         start();
@@ -75,11 +103,16 @@ void RequestState::advance(std::int64_t count, std::span<const float> logits) {
     if (!needs_logits()) return finish(FinishReason::length);
     if (is_complete()) return finish(FinishReason::stop);
     sample(logits);
+    if (request_.max_tokens == 0U) settling_ = FinishReason::length;
+    if (!settling_) return sample(logits);
+    if (request_.keep_session) last_logits_.assign(logits.begin(), logits.end());
+    finish(*settling_);
 }
 
 void RequestState::start() {
     started_ = true;
-    channel_->push(Started{std::move(setup_.prompt), setup_.seed, setup_.dropped_tokens});
+    channel_->push(
+        Started{std::move(setup_.prompt), setup_.seed, setup_.dropped_tokens, static_cast<std::uint32_t>(reused_)});
 }
 
 /// What keeps to the constraint, if there is one.
@@ -105,11 +138,12 @@ void RequestState::sample(std::span<const float> logits) {
     last_token_ = Clock::now();
     if (!first_token_) first_token_ = last_token_;
     tokens_.push_back(*id);
+    ++sampled_;
     sampler_.accept(*id);
 
     const bool is_end = tokenizer_.is_end(*id);
     emit(std::move(token), is_end);
-    if (const auto reason = reason_to_finish(is_end)) finish(*reason);
+    if (const auto reason = reason_to_finish(is_end)) end(*reason);
 }
 
 void RequestState::emit(Token token, bool is_end) {
@@ -121,32 +155,68 @@ void RequestState::emit(Token token, bool is_end) {
 std::optional<FinishReason> RequestState::reason_to_finish(bool is_end) const {
     if (is_end || stop_filter_.stopped() || is_complete()) return FinishReason::stop;
     if (request_.max_tokens && sampled_count() >= *request_.max_tokens) return FinishReason::length;
+    if (is_end || stop_filter_.stopped()) return FinishReason::stop;
+    if (request_.max_tokens && sampled_ >= *request_.max_tokens) return FinishReason::length;
     if (evaluated_ >= setup_.context) return FinishReason::context;
     return std::nullopt;
+}
+
+/// Whether one more step gives the logits of the last token. An end token is kept, and not evaluated.
+bool RequestState::can_settle() const {
+    return request_.keep_session && started_ && pending().size() == 1 && evaluated_ < setup_.context &&
+           !tokenizer_.is_end(tokens_.back());
+}
+
+void RequestState::end(FinishReason reason) {
+    if (finished_ || settling_) return;
+    if (!can_settle()) return finish(reason);
+    settling_ = reason;
 }
 
 void RequestState::finish(FinishReason reason) {
     if (finished_) return;
     if (!started_) start();
-    std::string text = stop_filter_.push(decoder_.finish());
+    // Half a character at the end stays behind in a session that is kept: it comes whole when that goes on.
+    std::string text = stop_filter_.push(request_.keep_session ? std::string() : decoder_.finish());
     if (stop_filter_.stopped()) reason = reason == FinishReason::cancelled ? reason : FinishReason::stop;
     text += stop_filter_.finish();
     finished_ = true;
-    channel_->finish(Finished{reason, std::move(text), timings()});
+    Finished last{reason, std::move(text), timings(), {}};
+    if (request_.keep_session && sequence_ >= 0) {
+        last_event_ = std::move(last);
+    } else {
+        channel_->finish(std::move(last));
+    }
+}
+
+void RequestState::deliver(std::shared_ptr<const KvRows> rows) {
+    SessionData session;
+    session.origin = *setup_.origin;
+    session.tokens = tokens_;
+    session.evaluated = evaluated_;
+    session.sampling = sampler_.options();
+    session.sampling.seed = setup_.seed;
+    session.draws = sampler_.draws();
+    session.logits = std::move(last_logits_);
+    session.kv = std::move(rows);
+    last_event_->session = Session(std::make_shared<const Session::Impl>(Session::Impl{std::move(session)}));
+    channel_->finish(std::move(*last_event_));
+    last_event_.reset();
 }
 
 void RequestState::fail(Error error) {
     finished_ = true;
+    failed_ = true;
+    last_event_.reset();
     channel_->finish(std::move(error));
 }
 
 Timings RequestState::timings() const {
     Timings timings;
     timings.queue_ms = milliseconds(setup_.submitted, admitted_.value_or(Clock::now()));
-    timings.prompt_tokens =
-        static_cast<std::uint32_t>(std::min<std::int64_t>(evaluated_, std::ssize(tokens_) - sampled_count()));
+    timings.prompt_tokens = static_cast<std::uint32_t>(std::min(evaluated_, prompt_tokens_) - reused_);
     if (admitted_) timings.prompt_ms = milliseconds(*admitted_, prompt_done_.value_or(Clock::now()));
-    timings.predicted_tokens = sampled_count();
+    timings.predicted_tokens = sampled_;
     if (first_token_) {
         timings.predicted_ms = milliseconds(*first_token_, last_token_);
         timings.first_token_ms = milliseconds(setup_.submitted, *first_token_);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,9 @@ namespace puna::engine {
 /// Continuous batching: a step holds the next token of every request that generates, and as much of the prompts of the
 /// others as the batch has room for. Requests join and leave between steps; they are admitted in the order in which
 /// they came, each when the cache has room for all it may come to need, so that an admitted request never waits again.
+///
+/// What a request leaves in the cache stays there as long as nobody needs the room, and a later one that begins with
+/// the same tokens takes it over.
 ///
 /// For one thread at a time (the compute thread).
 class Scheduler {
@@ -47,6 +51,11 @@ class Scheduler {
         std::int64_t rows;
         bool logits;
     };
+    /// The keys and values that an ended request left.
+    struct Leftover {
+        std::int32_t sequence;
+        std::vector<TokenId> tokens;
+    };
     void drop_cancelled();
     void admit();
     void form_batch();
@@ -55,7 +64,14 @@ class Scheduler {
     /// Evaluates parts whose batch failed because of one of them: each alone.
     void evaluate_apart();
     Result<void> forward(std::span<const Part> parts);
+    void deliver_sessions();
     void remove_finished();
+    void leave(const RequestState& request);
+    void evict(std::size_t leftover);
+    /// The place in `leftovers_` of the one worth taking over for the request; nullopt if none is.
+    std::optional<std::size_t> match(const RequestState& request) const;
+    bool make_room(std::int64_t blocks, std::optional<std::size_t>& keep);
+    void start(RequestState& request, std::optional<std::size_t> leftover);
     std::int64_t blocks_of(const RequestState& request) const;
 
     models::Model::Runner& runner_;
@@ -63,7 +79,8 @@ class Scheduler {
     Limits limits_;
     std::deque<std::unique_ptr<RequestState>> queued_;
     std::vector<std::unique_ptr<RequestState>> running_;
-    std::int64_t free_blocks_;  // of the cache, less what the running requests may come to need
+    std::vector<Leftover> leftovers_;  // the oldest first
+    std::int64_t free_blocks_;         // of the cache, less leftovers and what the running requests may come to need
 
     std::vector<Part> parts_;
     nn::Batch batch_;

@@ -30,6 +30,11 @@ class Sampler {
     /// masks its token. Errors: invalid_number (a NaN or +infinity among the logits, or nothing left to choose from).
     Result<TokenId> sample(std::span<const float> logits, const text::grammar::TokenMask* allowed = nullptr);
 
+    const SamplingOptions& options() const { return options_; }
+    /// Random numbers used up so far, one for each call of `sample`.
+    std::uint64_t draws() const { return draws_; }
+    void set_draws(std::uint64_t draws) { draws_ = draws; }
+
   private:
     struct Candidate {
         TokenId id;

@@ -1,0 +1,65 @@
+// Where a sequence stood when its request ended, in memory and on file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "puna/error.h"
+#include "puna/model.h"
+
+namespace puna {
+
+struct SamplingOptions;
+
+/// What a session says about itself.
+struct SessionInfo {
+    std::string architecture;  ///< of the model that it belongs to
+    std::uint32_t block_count = 0;
+    std::uint32_t embedding_length = 0;
+    std::uint32_t head_count_kv = 0;
+    std::uint32_t head_dimension = 0;
+    std::uint32_t vocabulary_tokens = 0;
+    std::string kernels;          ///< that computed it; the bits do not depend on it
+    std::string law;              ///< the numeric law that it was computed by
+    std::string kv_type;          ///< "f16" or "f32"
+    std::uint64_t tokens = 0;     ///< prompts and what was generated
+    std::uint64_t evaluated = 0;  ///< tokens whose keys and values are here; all, or all but the last few
+    bool has_logits = false;      ///< the next token can be drawn without evaluating anything
+    std::uint64_t draws = 0;      ///< random numbers used up
+    std::uint64_t bytes = 0;      ///< of its file
+};
+
+/// All that it takes to go on as if the request had never ended: token ids, their keys and values, logits of the last
+/// one, sampling parameters, seed and draws. `Finished` carries one where the request asked for it
+/// (`Request::keep_session`), and `Request::session` goes on from one. Immutable and cheap to copy: copies share the
+/// keys and values. Thread-safe.
+///
+/// A session belongs to the model whose engine made it: `Engine::submit` checks. Its file is described in
+/// docs/formats/session.md.
+class Session {
+  public:
+    /// Reads and verifies a file. Errors: file_not_found, file_unreadable, file_malformed (which part is damaged),
+    /// unsupported_format, out_of_memory.
+    static Result<Session> load(const std::string& path);
+    /// Replaces the file at `path` as a whole, or leaves it as it was. The file is its owner's alone. Errors: io_error.
+    Result<void> save(const std::string& path) const;
+
+    SessionInfo info() const;
+    const std::vector<TokenId>& tokens() const;
+    /// The parameters of the request that made it, its seed among them.
+    const SamplingOptions& sampling() const;
+    /// Bytes that a program keeps with the session; the library does not look at them. Empty if there are none.
+    const std::string& attachment() const;
+    Session with_attachment(std::string attachment) const;
+
+    struct Impl;
+    explicit Session(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+    const std::shared_ptr<const Impl>& impl() const { return impl_; }
+
+  private:
+    std::shared_ptr<const Impl> impl_;
+};
+
+}  // namespace puna

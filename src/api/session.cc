@@ -1,0 +1,61 @@
+#include "puna/session.h"
+
+#include <utility>
+
+#include "api/guarded.h"
+#include "base/try.h"
+#include "engine/session/session_file.h"
+
+namespace puna {
+
+Result<Session> Session::load(const std::string& path) {
+    return api::guarded([&]() -> Result<Session> {
+        PUNA_TRY(engine::SessionData data, engine::read_session(path));
+        return Session(std::make_shared<const Impl>(Impl{std::move(data)}));
+    });
+}
+
+Result<void> Session::save(const std::string& path) const {
+    return api::guarded([&] { return engine::write_session(path, impl_->data); });
+}
+
+SessionInfo Session::info() const {
+    const engine::SessionData& data = impl_->data;
+    const engine::ModelShape& shape = data.origin.model.shape;
+    SessionInfo info;
+    info.architecture = data.origin.model.architecture;
+    info.block_count = static_cast<std::uint32_t>(shape.layers);
+    info.embedding_length = static_cast<std::uint32_t>(shape.embedding);
+    info.head_count_kv = static_cast<std::uint32_t>(shape.kv_heads);
+    info.head_dimension = static_cast<std::uint32_t>(shape.head_dim);
+    info.vocabulary_tokens = static_cast<std::uint32_t>(shape.vocabulary);
+    info.kernels = data.origin.kernels;
+    info.law = data.origin.law;
+    info.kv_type = kernels::kv_type_name(data.origin.kv_type);
+    info.tokens = data.tokens.size();
+    info.evaluated = static_cast<std::uint64_t>(data.evaluated);
+    info.has_logits = !data.logits.empty();
+    info.draws = data.draws;
+    info.bytes = engine::session_bytes(data);
+    return info;
+}
+
+const std::vector<TokenId>& Session::tokens() const {
+    return impl_->data.tokens;
+}
+
+const SamplingOptions& Session::sampling() const {
+    return impl_->data.sampling;
+}
+
+const std::string& Session::attachment() const {
+    return impl_->data.attachment;
+}
+
+Session Session::with_attachment(std::string attachment) const {
+    engine::SessionData data = impl_->data;
+    data.attachment = std::move(attachment);
+    return Session(std::make_shared<const Impl>(Impl{std::move(data)}));
+}
+
+}  // namespace puna

@@ -1,0 +1,153 @@
+// puna session: what a session's file holds, whether it is whole, and its end.
+#include "puna/session.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/system_error.h"
+#include "base/try.h"
+#include "cli/commands.h"
+#include "cli/compute_flags.h"
+#include "cli/exit_code.h"
+#include "cli/units.h"
+#include "puna/model.h"
+#include "puna/request.h"
+
+namespace puna::cli {
+namespace {
+
+Json to_json(const Session& session) {
+    const SessionInfo info = session.info();
+    const SamplingOptions& sampling = session.sampling();
+    Json json;
+    json["model"] = {{"architecture", info.architecture},         {"block_count", info.block_count},
+                     {"embedding_length", info.embedding_length}, {"head_count_kv", info.head_count_kv},
+                     {"head_dimension", info.head_dimension},     {"vocabulary", info.vocabulary_tokens}};
+    json["law"] = info.law;
+    json["kv"] = info.kv_type;
+    json["kernels"] = info.kernels;
+    json["tokens"] = info.tokens;
+    json["evaluated"] = info.evaluated;
+    json["logits"] = info.has_logits;
+    json["sampling"] = {{"seed", sampling.seed.value_or(0)},
+                        {"draws", info.draws},
+                        {"temperature", nine_digits(sampling.temperature)},
+                        {"top_k", sampling.top_k},
+                        {"top_p", nine_digits(sampling.top_p)},
+                        {"min_p", nine_digits(sampling.min_p)},
+                        {"repeat_penalty", nine_digits(sampling.repeat_penalty)},
+                        {"repeat_last_n", sampling.repeat_last_n},
+                        {"ignore_end", sampling.ignore_end},
+                        {"logit_bias", Json::object()}};
+    for (const auto& [id, bias] : sampling.logit_bias)
+        json["sampling"]["logit_bias"][std::to_string(id)] = nine_digits(bias);
+    json["attachment_bytes"] = session.attachment().size();
+    json["bytes"] = info.bytes;
+    return json;
+}
+
+std::string to_text(const Session& session) {
+    const SessionInfo info = session.info();
+    const SamplingOptions& sampling = session.sampling();
+    std::string text;
+    const auto line = [&](std::string_view name, const std::string& value) {
+        text += fmt::format("{:<14}{}\n", name, value);
+    };
+    line("model",
+         fmt::format("{}: {} layers, width {}, {} KV heads of {}, {} tokens", info.architecture, info.block_count,
+                     info.embedding_length, info.head_count_kv, info.head_dimension, info.vocabulary_tokens));
+    line("computed", fmt::format("by the law {}, kernels {}", info.law, info.kernels));
+    line("tokens", fmt::format("{}, of which {} evaluated; {} logits", info.tokens, info.evaluated,
+                               info.has_logits ? "with" : "without"));
+    line("keys, values", info.kv_type);
+    line("sampling",
+         fmt::format("seed {}, {} draws; temperature {:g}, top-k {}, top-p {:g}, min-p {:g}, repeat penalty "
+                     "{:g} over {} tokens{}{}",
+                     sampling.seed.value_or(0), info.draws, sampling.temperature, sampling.top_k, sampling.top_p,
+                     sampling.min_p, sampling.repeat_penalty, sampling.repeat_last_n,
+                     sampling.logit_bias.empty() ? "" : ", with a token bias",
+                     sampling.ignore_end ? ", end tokens never" : ""));
+    if (!session.attachment().empty()) line("attachment", bytes_words(session.attachment().size()));
+    line("size", bytes_words(info.bytes));
+    return text;
+}
+
+class SessionCommand : public Command {
+  public:
+    void declare(Flags& flags) override {
+        flags.positional("ACTION", action_,
+                         "show: what it holds. verify: read it whole and check every byte. rm: remove the file.");
+        flags.positional("FILE", file_, "The session.");
+        flags.section("Output");
+        flags.text("-m,--model-path", "FILE", model_,
+                   "With show: print the session's text too, by this model's tokens.");
+        flags.flag("--json", json_, "Print one JSON object.");
+        flags.example("puna session show talk.session -m model.gguf", "what it holds, and its text");
+    }
+
+    Result<int> execute(Output& output) override {
+        if (!action_ || !file_) {
+            return Error{ErrorCode::invalid_argument, "an action and a file are needed",
+                         "puna session show FILE, puna session verify FILE, or puna session rm FILE"};
+        }
+        if (*action_ == "show") return show(output);
+        if (*action_ == "verify") return verify(output);
+        if (*action_ == "rm") return remove(output);
+        return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no action", *action_),
+                     "there are show, verify and rm"};
+    }
+
+  private:
+    Result<int> show(Output& output) const {
+        PUNA_TRY(const Session session, Session::load(*file_));
+        std::optional<std::string> text;
+        if (model_) {
+            PUNA_TRY(const Model model, Model::load(*model_));
+            PUNA_TRY(text, model.decode(session.tokens(), {.special = true}));
+        }
+        if (json_) {
+            Json json = to_json(session);
+            if (text) json["text"] = *text;
+            PUNA_CHECK(output.write_line(json_line(json)));
+            return exit_ok;
+        }
+        PUNA_CHECK(output.write(to_text(session)));
+        if (text) PUNA_CHECK(output.write(fmt::format("\n{}\n", *text)));
+        return exit_ok;
+    }
+
+    Result<int> verify(Output& output) const {
+        PUNA_TRY(const Session session, Session::load(*file_));
+        const SessionInfo info = session.info();
+        if (json_) {
+            PUNA_CHECK(output.write_line(json_line(Json{{"whole", true}, {"bytes", info.bytes}})));
+        } else {
+            PUNA_CHECK(output.write_line(fmt::format("whole: {}, every byte of it checked", bytes_words(info.bytes))));
+        }
+        return exit_ok;
+    }
+
+    Result<int> remove(Output& output) const {
+        // Whatever is not a session stays; one that is damaged may go.
+        const auto session = Session::load(*file_);
+        if (!session.ok() && session.error().code != ErrorCode::file_malformed) return session.error();
+        if (std::remove(file_->c_str()) != 0) return base::system_error(ErrorCode::io_error, "remove", *file_, errno);
+        if (json_) PUNA_CHECK(output.write_line(json_line(Json{{"removed", *file_}})));
+        return exit_ok;
+    }
+
+    std::optional<std::string> action_;
+    std::optional<std::string> file_;
+    std::optional<std::string> model_;
+    bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_session_command() {
+    return std::make_unique<SessionCommand>();
+}
+
+}  // namespace puna::cli

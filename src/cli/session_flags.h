@@ -1,0 +1,35 @@
+// The flags of sessions on disk.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/flags.h"
+#include "puna/error.h"
+#include "puna/request.h"
+#include "puna/session.h"
+
+namespace puna::cli {
+
+struct SessionFlags {
+    std::optional<std::string> save;
+    std::optional<std::string> load;
+    std::optional<std::string> persist;
+    std::string reuse = "append";
+    bool any_law = false;
+
+    void declare(Flags& flags);
+    /// Errors: invalid_argument.
+    Result<void> check() const;
+    /// The session to go on from: that of --persist-session if its file exists, else that of --load-session; none if
+    /// neither is given or there is no file yet. Errors: those of Session::load.
+    Result<std::optional<Session>> open() const;
+    /// Whether `write` has something to do.
+    bool writes() const { return save || persist; }
+    /// Errors: io_error; what stood there then stands.
+    Result<void> write(const Session& session) const;
+    /// Adds what the flags say to `request`, which goes on from `session`.
+    void apply(const std::optional<Session>& session, Request& request) const;
+};
+
+}  // namespace puna::cli

@@ -1,0 +1,427 @@
+#include "engine/session/session_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/checked.h"
+#include "base/file_mapping.h"
+#include "base/try.h"
+#include "engine/session/digest.h"
+#include "engine/session/fields.h"
+#include "formats/printable.h"
+#include "quant/tensor_type.h"
+
+namespace puna::engine {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the file is little-endian, and so is what lies in memory");
+
+constexpr std::array<char, 8> magic = {'p', 'u', 'n', 'a', 's', 'e', 's', 's'};
+constexpr std::uint32_t file_version = 1;
+constexpr std::uint64_t header_bytes = 32;
+constexpr std::uint64_t entry_bytes = 32;
+
+enum class SectionKind : std::uint32_t { origin = 1, state = 2, tokens = 3, logits = 4, kv = 5, attachment = 6 };
+
+struct Section {
+    SectionKind kind;
+    std::uint32_t index;
+    std::span<const std::byte> data;
+};
+
+std::string section_name(std::uint32_t kind, std::uint32_t index) {
+    switch (static_cast<SectionKind>(kind)) {
+        case SectionKind::origin: return "origin";
+        case SectionKind::state: return "state";
+        case SectionKind::tokens: return "tokens";
+        case SectionKind::logits: return "logits";
+        case SectionKind::kv: return fmt::format("kv of layer {}", index);
+        case SectionKind::attachment: return "attachment";
+    }
+    return fmt::format("of kind {}", kind);
+}
+
+// ---- Writing ----
+
+void write_origin(FieldWriter& out, const SessionOrigin& origin) {
+    out.text(origin.model.architecture);
+    const ModelShape& shape = origin.model.shape;
+    for (const std::int64_t size : {shape.layers, shape.embedding, shape.feed_forward, shape.heads, shape.kv_heads,
+                                    shape.head_dim, shape.vocabulary})
+        out.number(size);
+    out.number(origin.model.parameters);
+    out.number(origin.model.tokenizer);
+    out.number(origin.model.tensors);
+    out.text(origin.law);
+    out.text(origin.kernels);
+    out.text(kernels::kv_type_name(origin.kv_type));
+}
+
+void write_state(FieldWriter& out, const SessionData& session) {
+    out.number<std::uint64_t>(session.tokens.size());
+    out.number(session.evaluated);
+    out.number(session.draws);
+    const SamplingOptions& sampling = session.sampling;
+    out.number(sampling.seed.value_or(0));
+    out.number(sampling.temperature);
+    out.number(sampling.top_k);
+    out.number(sampling.top_p);
+    out.number(sampling.min_p);
+    out.number(sampling.repeat_penalty);
+    out.number(sampling.repeat_last_n);
+    out.number(static_cast<std::uint8_t>(sampling.ignore_end));
+    out.number(static_cast<std::uint32_t>(sampling.logit_bias.size()));
+    for (const auto& [id, bias] : sampling.logit_bias) {
+        out.number(id);
+        out.number(bias);
+    }
+}
+
+/// The sections in order; `fields` keeps what was made for them.
+std::vector<Section> sections_of(const SessionData& session, std::array<FieldWriter, 2>& fields) {
+    write_origin(fields[0], session.origin);
+    write_state(fields[1], session);
+    std::vector<Section> sections = {{SectionKind::origin, 0, fields[0].bytes()},
+                                     {SectionKind::state, 0, fields[1].bytes()},
+                                     {SectionKind::tokens, 0, std::as_bytes(std::span(session.tokens))}};
+    if (!session.logits.empty()) sections.push_back({SectionKind::logits, 0, std::as_bytes(std::span(session.logits))});
+    for (std::size_t layer = 0; layer < session.kv->size(); ++layer)
+        sections.push_back({SectionKind::kv, static_cast<std::uint32_t>(layer), (*session.kv)[layer]});
+    if (!session.attachment.empty())
+        sections.push_back({SectionKind::attachment, 0, std::as_bytes(std::span(session.attachment))});
+    return sections;
+}
+
+std::uint64_t file_bytes(const std::vector<Section>& sections) {
+    std::uint64_t bytes = header_bytes + entry_bytes * sections.size();
+    for (const Section& section : sections)
+        bytes += section.data.size();
+    return bytes;
+}
+
+// ---- Reading ----
+
+Error malformed(const std::string& path, std::string_view problem) {
+    return {ErrorCode::file_malformed, fmt::format("\"{}\": {}", path, problem),
+            "the session is damaged: start a new one, or take a copy"};
+}
+
+struct Entry {
+    std::uint32_t kind;
+    std::uint32_t index;
+    std::uint64_t offset;
+    std::uint64_t bytes;
+    std::uint64_t digest;
+};
+
+template <typename T>
+T number_at(std::span<const std::byte> bytes, std::uint64_t offset) {
+    T value;
+    std::memcpy(&value, bytes.data() + offset, sizeof(T));
+    return value;
+}
+
+/// The table of sections, which cover the rest of the file without a gap, so that no byte is without its checksum.
+Result<std::vector<Entry>> read_table(std::span<const std::byte> file, const std::string& path) {
+    if (file.size() < magic.size() || std::memcmp(file.data(), magic.data(), magic.size()) != 0) {
+        return Error{ErrorCode::unsupported_format, fmt::format("\"{}\" is no session of puna", path),
+                     "sessions are written by --save-session, --persist-session and /save"};
+    }
+    if (file.size() < header_bytes) return malformed(path, "the file ends within its header");
+    const auto version = number_at<std::uint32_t>(file, 8);
+    if (version != file_version) {
+        return Error{ErrorCode::unsupported_format,
+                     fmt::format("\"{}\" is a session of version {}, and this build reads version {}", path, version,
+                                 file_version),
+                     "take the version of puna that wrote it"};
+    }
+    const auto count = number_at<std::uint32_t>(file, 12);
+    const auto whole = number_at<std::uint64_t>(file, 16);
+    if (whole != file.size())
+        return malformed(path, fmt::format("the file has {} bytes, and its header says {}", file.size(), whole));
+    const std::uint64_t table_end = header_bytes + entry_bytes * count;
+    if (table_end > file.size()) return malformed(path, "the file ends within its table of sections");
+    Digest digest;
+    digest.add(file.first(24));
+    digest.add(file.subspan(header_bytes, entry_bytes * count));
+    if (digest.value() != number_at<std::uint64_t>(file, 24))
+        return malformed(path, "its header or table of sections is damaged (checksum)");
+
+    std::vector<Entry> entries;
+    std::uint64_t end = table_end;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        const std::uint64_t at = header_bytes + entry_bytes * i;
+        const Entry entry{number_at<std::uint32_t>(file, at), number_at<std::uint32_t>(file, at + 4),
+                          number_at<std::uint64_t>(file, at + 8), number_at<std::uint64_t>(file, at + 16),
+                          number_at<std::uint64_t>(file, at + 24)};
+        if (entry.offset != end || entry.bytes > file.size() - end) {
+            return malformed(path,
+                             fmt::format("section {} does not lie where the one before it ends, or not in the file",
+                                         section_name(entry.kind, entry.index)));
+        }
+        end += entry.bytes;
+        entries.push_back(entry);
+    }
+    if (end != file.size()) return malformed(path, "bytes stand behind its last section");
+    return entries;
+}
+
+class Reader {
+  public:
+    Reader(std::span<const std::byte> file, const std::string& path) : file_(file), path_(path) {}
+
+    Result<SessionData> read() {
+        PUNA_TRY(entries_, read_table(file_, path_));
+        PUNA_CHECK(check_kinds());
+        PUNA_CHECK(read_origin());
+        PUNA_CHECK(read_state());
+        PUNA_CHECK(read_tokens());
+        PUNA_CHECK(read_logits());
+        PUNA_CHECK(read_kv());
+        PUNA_CHECK(read_attachment());
+        return std::move(session_);
+    }
+
+  private:
+    Result<void> check_kinds() const {
+        for (std::size_t i = 0; i < entries_.size(); ++i) {
+            const Entry& entry = entries_[i];
+            const bool known = entry.kind >= static_cast<std::uint32_t>(SectionKind::origin) &&
+                               entry.kind <= static_cast<std::uint32_t>(SectionKind::attachment);
+            if (!known) {
+                return Error{ErrorCode::unsupported_format,
+                             fmt::format("\"{}\": it has a section {}, which this build does not know", path_,
+                                         section_name(entry.kind, entry.index)),
+                             "take the version of puna that wrote it"};
+            }
+            // Ascending by kind and index, so that each is there once.
+            if (i > 0 && std::pair(entries_[i - 1].kind, entries_[i - 1].index) >= std::pair(entry.kind, entry.index))
+                return malformed(path_,
+                                 fmt::format("section {} is out of order", section_name(entry.kind, entry.index)));
+        }
+        return {};
+    }
+
+    const Entry* find(SectionKind kind, std::uint32_t index = 0) const {
+        const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) {
+            return entry.kind == static_cast<std::uint32_t>(kind) && entry.index == index;
+        });
+        return found == entries_.end() ? nullptr : &*found;
+    }
+
+    /// Copies a section whose size must be `bytes` to `to`, and verifies the copy. Missing: an error.
+    Result<void> copy(SectionKind kind, std::uint32_t index, std::span<std::byte> to) const {
+        const Entry* const entry = find(kind, index);
+        const std::string name = section_name(static_cast<std::uint32_t>(kind), index);
+        if (entry == nullptr) return malformed(path_, fmt::format("section {} is missing", name));
+        if (entry->bytes != to.size()) {
+            return malformed(path_,
+                             fmt::format("section {} has {} bytes, and must have {}", name, entry->bytes, to.size()));
+        }
+        const auto from = file_.subspan(entry->offset, entry->bytes);
+        std::ranges::copy(from, to.begin());
+        if (digest_of(to) != entry->digest)
+            return malformed(path_, fmt::format("section {} is damaged (checksum)", name));
+        return {};
+    }
+    /// Size from the table, which lies within the file.
+    std::uint64_t size_of(SectionKind kind, std::uint32_t index = 0) const {
+        const Entry* const entry = find(kind, index);
+        return entry == nullptr ? 0 : entry->bytes;
+    }
+    Result<std::vector<std::byte>> fields(SectionKind kind) const {
+        std::vector<std::byte> bytes(size_of(kind));
+        PUNA_CHECK(copy(kind, 0, bytes));
+        return bytes;
+    }
+
+    Result<void> read_origin();
+    Result<void> read_state();
+    Result<void> read_tokens();
+    Result<void> read_logits();
+    Result<void> read_kv();
+    Result<void> read_attachment();
+
+    std::span<const std::byte> file_;
+    const std::string& path_;
+    std::vector<Entry> entries_;
+    SessionData session_;
+    std::uint64_t token_count_ = 0;
+};
+
+Result<void> Reader::read_origin() {
+    PUNA_TRY(const std::vector<std::byte> bytes, fields(SectionKind::origin));
+    FieldReader in(bytes, "origin");
+    SessionOrigin& origin = session_.origin;
+    origin.model.architecture = in.text();
+    ModelShape& shape = origin.model.shape;
+    for (std::int64_t* const size : {&shape.layers, &shape.embedding, &shape.feed_forward, &shape.heads,
+                                     &shape.kv_heads, &shape.head_dim, &shape.vocabulary}) {
+        *size = in.number<std::int64_t>();
+        if (*size < 0) in.fail("a size is negative");
+    }
+    origin.model.parameters = in.number<std::uint64_t>();
+    origin.model.tokenizer = in.number<std::uint64_t>();
+    origin.model.tensors = in.number<std::uint64_t>();
+    origin.law = in.text();
+    origin.kernels = in.text();
+    const std::string kv_type = in.text();
+    if (const auto type = kernels::select_kv_type(kv_type); type.ok()) {
+        origin.kv_type = *type;
+    } else {
+        in.fail(fmt::format("it names the KV type '{}', which this build does not know", formats::printable(kv_type)));
+    }
+    return in.done(path_);
+}
+
+Result<void> Reader::read_state() {
+    PUNA_TRY(const std::vector<std::byte> bytes, fields(SectionKind::state));
+    FieldReader in(bytes, "state");
+    token_count_ = in.number<std::uint64_t>();
+    session_.evaluated = in.number<std::int64_t>();
+    session_.draws = in.number<std::uint64_t>();
+    SamplingOptions& sampling = session_.sampling;
+    sampling.seed = in.number<std::uint64_t>();
+    sampling.temperature = in.number<float>();
+    sampling.top_k = in.number<std::uint32_t>();
+    sampling.top_p = in.number<float>();
+    sampling.min_p = in.number<float>();
+    sampling.repeat_penalty = in.number<float>();
+    sampling.repeat_last_n = in.number<std::uint32_t>();
+    sampling.ignore_end = in.number<std::uint8_t>() != 0;
+    const auto biases = in.number<std::uint32_t>();
+    for (std::uint32_t i = 0; i < biases && in.remaining() > 0; ++i) {
+        const auto id = in.number<TokenId>();
+        sampling.logit_bias[id] = in.number<float>();
+    }
+    if (session_.evaluated < 0 || static_cast<std::uint64_t>(session_.evaluated) > token_count_)
+        in.fail(fmt::format("{} of {} tokens are evaluated", session_.evaluated, token_count_));
+    return in.done(path_);
+}
+
+Result<void> Reader::read_tokens() {
+    const std::uint64_t bytes = size_of(SectionKind::tokens);
+    if (base::checked_multiply(token_count_, sizeof(TokenId)) != bytes) {
+        return malformed(path_,
+                         fmt::format("section tokens has {} bytes, and must hold {} tokens", bytes, token_count_));
+    }
+    session_.tokens.resize(token_count_);
+    PUNA_CHECK(copy(SectionKind::tokens, 0, std::as_writable_bytes(std::span(session_.tokens))));
+    const std::int64_t vocabulary = session_.origin.model.shape.vocabulary;
+    const auto wrong = std::ranges::find_if(session_.tokens, [&](TokenId id) { return id < 0 || id >= vocabulary; });
+    if (wrong != session_.tokens.end()) {
+        return malformed(path_, fmt::format("section tokens: {} is no token id, for the vocabulary has {} tokens",
+                                            *wrong, vocabulary));
+    }
+    return {};
+}
+
+Result<void> Reader::read_logits() {
+    if (find(SectionKind::logits) == nullptr) return {};
+    const auto vocabulary = static_cast<std::uint64_t>(session_.origin.model.shape.vocabulary);
+    const std::uint64_t bytes = size_of(SectionKind::logits);
+    if (base::checked_multiply(vocabulary, sizeof(float)) != bytes ||
+        static_cast<std::uint64_t>(session_.evaluated) != token_count_ || token_count_ == 0) {
+        return malformed(path_, fmt::format("section logits has {} bytes, and must hold {} logits of the last token",
+                                            bytes, vocabulary));
+    }
+    session_.logits.resize(vocabulary);
+    return copy(SectionKind::logits, 0, std::as_writable_bytes(std::span(session_.logits)));
+}
+
+Result<void> Reader::read_kv() {
+    const ModelShape& shape = session_.origin.model.shape;
+    const auto layer_bytes = kv_layer_bytes(shape, session_.origin.kv_type, session_.evaluated);
+    const auto layers = static_cast<std::uint64_t>(shape.layers);
+    const auto found = static_cast<std::uint64_t>(
+        std::ranges::count(entries_, static_cast<std::uint32_t>(SectionKind::kv), &Entry::kind));
+    // Before anything is allocated: so many sections there are, and they lie in the file.
+    if (!layer_bytes || found != layers) {
+        return malformed(
+            path_, fmt::format("it has keys and values of {} layers, and the model has {} layers", found, layers));
+    }
+    KvRows rows;
+    for (std::uint32_t layer = 0; layer < found; ++layer) {
+        if (size_of(SectionKind::kv, layer) != *layer_bytes) {
+            return malformed(path_, fmt::format("section {} has {} bytes, and must have {}",
+                                                section_name(static_cast<std::uint32_t>(SectionKind::kv), layer),
+                                                size_of(SectionKind::kv, layer), *layer_bytes));
+        }
+        rows.emplace_back(*layer_bytes);
+        PUNA_CHECK(copy(SectionKind::kv, layer, rows.back()));
+    }
+    session_.kv = std::make_shared<const KvRows>(std::move(rows));
+    return {};
+}
+
+Result<void> Reader::read_attachment() {
+    session_.attachment.resize(size_of(SectionKind::attachment));
+    if (session_.attachment.empty()) return {};
+    return copy(SectionKind::attachment, 0, std::as_writable_bytes(std::span(session_.attachment)));
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> kv_layer_bytes(const ModelShape& shape, kernels::KvType type, std::int64_t positions) {
+    const std::uint64_t element = type == kernels::KvType::f16 ? 2 : 4;
+    std::optional<std::uint64_t> bytes = 2 * element;  // K and V
+    for (const std::int64_t factor : {positions, shape.kv_heads, shape.head_dim}) {
+        if (factor < 0 || !bytes) return std::nullopt;
+        bytes = base::checked_multiply(*bytes, static_cast<std::uint64_t>(factor));
+    }
+    return bytes;
+}
+
+std::uint64_t session_bytes(const SessionData& session) {
+    std::array<FieldWriter, 2> fields;
+    return file_bytes(sections_of(session, fields));
+}
+
+Result<void> write_session(const std::string& path, const SessionData& session) {
+    std::array<FieldWriter, 2> fields;
+    const std::vector<Section> sections = sections_of(session, fields);
+    const std::uint64_t whole = file_bytes(sections);
+
+    FieldWriter start;  // the header but for its checksum
+    start.raw(std::as_bytes(std::span(magic)));
+    start.number(file_version);
+    start.number(static_cast<std::uint32_t>(sections.size()));
+    start.number(whole);
+    FieldWriter table;
+    std::uint64_t offset = header_bytes + entry_bytes * sections.size();
+    for (const Section& section : sections) {
+        table.number(static_cast<std::uint32_t>(section.kind));
+        table.number(section.index);
+        table.number(offset);
+        table.number<std::uint64_t>(section.data.size());
+        table.number(digest_of(section.data));
+        offset += section.data.size();
+    }
+    Digest digest;
+    digest.add(start.bytes());
+    digest.add(table.bytes());
+    start.number(digest.value());
+    start.raw(table.bytes());
+
+    PUNA_TRY(auto file, base::AtomicFile::create(path, base::AtomicFile::Access::owner));
+    PUNA_CHECK(file.write(start.bytes()));
+    for (const Section& section : sections)
+        PUNA_CHECK(file.write(section.data));
+    return file.commit();
+}
+
+Result<SessionData> read_session(const std::string& path) {
+    PUNA_TRY(const auto mapping, base::FileMapping::open(path));
+    auto session = Reader(mapping->bytes(), formats::printable_path(path)).read();
+    PUNA_CHECK(mapping->check());  // a file that shrank meanwhile reads zeros
+    return session;
+}
+
+}  // namespace puna::engine

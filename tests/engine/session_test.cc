@@ -1,0 +1,298 @@
+// Requests that go on from sessions, and from what earlier requests left in the cache.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "engine/engine.h"
+#include "engine/fake_model.h"
+
+namespace puna::engine {
+namespace {
+
+using testing::HasSubstr;
+
+std::vector<TokenId> letters(std::string_view text) {
+    std::vector<TokenId> ids;
+    for (const char letter : text)
+        ids.push_back(letter_token(letter));
+    return ids;
+}
+
+/// An engine on a FakeModel, whose logits are a function of what the cache holds, and a count of the rows evaluated.
+class Sessions : public testing::Test {
+  protected:
+    std::unique_ptr<Engine> make_engine(FakeModel::Logits logits = hash_logits, std::int64_t context = 256,
+                                        std::string kv_type = "f32") {
+        auto model = std::make_shared<FakeModel>(letter_vocabulary, context, std::move(logits),
+                                                 [this](const nn::Batch& batch) -> Result<void> {
+                                                     rows += batch.rows();
+                                                     return {};
+                                                 });
+        EngineOptions options;
+        options.threads = 1;
+        options.kv_type = std::move(kv_type);
+        auto engine = Engine::create(std::move(model), letter_tokenizer(), options);
+        EXPECT_TRUE(engine.ok());
+        return std::move(engine).value();
+    }
+    static Request request(std::vector<TokenId> prompt, std::uint32_t max_tokens) {
+        Request request;
+        request.prompt = std::move(prompt);
+        request.max_tokens = max_tokens;
+        request.sampling.seed = 7;
+        request.sampling.ignore_end = true;
+        return request;
+    }
+    static Request keeping(Request request) {
+        request.keep_session = true;
+        return request;
+    }
+    static Request following(const Session& session, std::vector<TokenId> prompt, std::uint32_t max_tokens) {
+        Request next = request(std::move(prompt), max_tokens);
+        next.session = session;
+        next.sampling = session.sampling();
+        return next;
+    }
+    static Outcome run(Engine& engine, Request request) {
+        auto channel = engine.submit(std::move(request));
+        EXPECT_TRUE(channel.ok()) << channel.error().message;
+        return drain(**channel);
+    }
+    static Error refusal(Engine& engine, Request request) {
+        auto channel = engine.submit(std::move(request));
+        EXPECT_FALSE(channel.ok());
+        return channel.ok() ? Error{} : channel.error();
+    }
+
+    std::atomic<std::int64_t> rows = 0;
+};
+
+TEST_F(Sessions, GoOnAsIfTheyHadNeverEnded) {
+    const std::vector<TokenId> whole = run(*make_engine(), request(letters("abc"), 20)).ids();
+    for (const std::uint32_t first : {1U, 7U, 10U, 19U}) {
+        const Outcome before = run(*make_engine(), keeping(request(letters("abc"), first)));
+        ASSERT_TRUE(before.finished->session);
+        auto engine = make_engine();
+        rows = 0;
+        const Outcome after = run(*engine, following(*before.finished->session, {}, 20 - first));
+        std::vector<TokenId> together = before.ids();
+        for (const TokenId id : after.ids())
+            together.push_back(id);
+        EXPECT_EQ(together, whole) << first;
+        EXPECT_EQ(rows, 20 - first - 1);  // nothing again, and the last token never
+        EXPECT_EQ(after.started->reused_tokens, 3 + first);
+    }
+}
+
+TEST_F(Sessions, KeepTheLastTokenEvaluatedButNotAnEndToken) {
+    auto engine = make_engine(says(2, letters("xy")));
+    Request greedy = keeping(request(letters("ab"), 10));
+    greedy.sampling = {.temperature = 0};
+    const Session ended = *run(*engine, greedy).finished->session;
+    std::vector<TokenId> tokens = letters("abxy");
+    tokens.push_back(end_token);
+    EXPECT_EQ(ended.tokens(), tokens);
+    EXPECT_EQ(ended.info().evaluated, 4U);
+    EXPECT_FALSE(ended.info().has_logits);
+
+    greedy.max_tokens = 2;
+    const Session cut = *run(*engine, greedy).finished->session;
+    EXPECT_EQ(cut.tokens(), letters("abxy"));
+    EXPECT_EQ(cut.info().evaluated, 4U);
+    EXPECT_TRUE(cut.info().has_logits);
+}
+
+TEST_F(Sessions, ARequestForNoTokensStoresThePrompt) {
+    auto engine = make_engine();
+    const Session session = *run(*engine, keeping(request(letters("abcdef"), 0))).finished->session;
+    EXPECT_EQ(session.tokens(), letters("abcdef"));
+    EXPECT_EQ(session.info().evaluated, 6U);
+    EXPECT_EQ(session.info().draws, 0U);
+    const Outcome direct = run(*make_engine(), request(letters("abcdef"), 8));
+    EXPECT_EQ(run(*make_engine(), following(session, {}, 8)).ids(), direct.ids());
+}
+
+TEST_F(Sessions, APromptFollowsWithoutABeginToken) {
+    auto engine = make_engine();
+    Request first = keeping(request({}, 4));
+    first.prompt = "ab";
+    const Outcome before = run(*engine, first);
+    Request second = following(*before.finished->session, {}, 4);
+    second.prompt = "cd";
+    const Outcome after = run(*make_engine(), second);
+    std::vector<TokenId> expected = before.started->prompt_ids;
+    for (const TokenId id : before.ids())
+        expected.push_back(id);
+    for (const TokenId id : letters("cd"))
+        expected.push_back(id);
+    EXPECT_EQ(after.started->prompt_ids, expected);
+    EXPECT_EQ(after.finished->timings.prompt_tokens, 2U);
+    // The same tokens as one prompt, with the draws that came before.
+    Request direct = request(expected, 4);
+    direct.first_draw = 4;
+    EXPECT_EQ(run(*make_engine(), direct).ids(), after.ids());
+}
+
+TEST_F(Sessions, KeepThePenaltyWindow) {
+    Request penalized = request(letters("abcabc"), 24);
+    penalized.sampling.repeat_penalty = 1.5F;
+    penalized.sampling.repeat_last_n = 5;
+    const std::vector<TokenId> whole = run(*make_engine(), penalized).ids();
+    penalized.max_tokens = 12;
+    const Outcome before = run(*make_engine(), keeping(penalized));
+    const Outcome after = run(*make_engine(), following(*before.finished->session, {}, 12));
+    std::vector<TokenId> together = before.ids();
+    for (const TokenId id : after.ids())
+        together.push_back(id);
+    EXPECT_EQ(together, whole);
+}
+
+TEST_F(Sessions, APrefixIsReusedExactly) {
+    auto engine = make_engine();
+    const Session session = *run(*engine, keeping(request(letters("abcdefgh"), 0))).finished->session;
+    for (const auto& [prompt, reused] : {std::pair{"abcdxyz", 4U}, {"abcdefghij", 8U}, {"abcd", 3U}, {"xyz", 0U}}) {
+        auto fresh = make_engine();
+        Request next = following(session, letters(prompt), 6);
+        next.session_use = SessionUse::prefix;
+        const Outcome outcome = run(*fresh, next);
+        EXPECT_EQ(outcome.started->reused_tokens, reused) << prompt;
+        EXPECT_EQ(outcome.started->prompt_ids, letters(prompt));
+        EXPECT_EQ(outcome.ids(), run(*make_engine(), request(letters(prompt), 6)).ids()) << prompt;
+    }
+    // All of it, and nothing more: the logits are there too.
+    Request same = following(session, letters("abcdefgh"), 6);
+    same.session_use = SessionUse::prefix;
+    const Outcome outcome = run(*make_engine(), same);
+    EXPECT_EQ(outcome.started->reused_tokens, 8U);
+    EXPECT_EQ(outcome.ids(), run(*make_engine(), request(letters("abcdefgh"), 6)).ids());
+}
+
+TEST_F(Sessions, ACharacterThatWasCutComesWhole) {
+    // U+00E9 in two byte tokens, with the session's end between.
+    const auto model = says(1, {byte_token(0xC3), byte_token(0xA9), letter_token('z')});
+    Request first = keeping(request(letters("a"), 1));
+    first.sampling = {.temperature = 0};
+    const Outcome before = run(*make_engine(model), first);
+    EXPECT_EQ(before.text(), "");
+    Request second = following(*before.finished->session, {}, 2);
+    EXPECT_EQ(run(*make_engine(model), second).text(), "\xC3\xA9z");
+}
+
+TEST_F(Sessions, AreRefusedByAnotherEngine) {
+    const Session session = *run(*make_engine(), keeping(request(letters("abc"), 2))).finished->session;
+    const Error kv = refusal(*make_engine(hash_logits, 256, "f16"), following(session, {}, 2));
+    EXPECT_EQ(kv.code, ErrorCode::session_mismatch);
+    EXPECT_THAT(kv.message, HasSubstr("f32"));
+
+    auto changed = std::make_shared<Session::Impl>(*session.impl());
+    changed->data.origin.law = "int8/1";
+    Request other_law = following(Session(changed), {}, 2);
+    const Error law = refusal(*make_engine(), other_law);
+    EXPECT_EQ(law.code, ErrorCode::session_mismatch);
+    EXPECT_THAT(law.message, HasSubstr("int8/1"));
+    other_law.any_law = true;
+    EXPECT_EQ(run(*make_engine(), other_law).tokens.size(), 2U);
+
+    const auto refused_for = [&](auto change) {
+        auto other = std::make_shared<Session::Impl>(*session.impl());
+        change(other->data.origin.model);
+        const Error error = refusal(*make_engine(), following(Session(other), {}, 2));
+        EXPECT_EQ(error.code, ErrorCode::session_mismatch);
+        return error.message;
+    };
+    EXPECT_THAT(refused_for([](ModelFingerprint& m) { m.architecture = "qwen2"; }), HasSubstr("architecture"));
+    EXPECT_THAT(refused_for([](ModelFingerprint& m) { ++m.shape.layers; }), HasSubstr("shapes"));
+    EXPECT_THAT(refused_for([](ModelFingerprint& m) { ++m.tokenizer; }), HasSubstr("tokenizer"));
+    EXPECT_THAT(refused_for([](ModelFingerprint& m) { ++m.parameters; }), HasSubstr("hyper-parameters"));
+    EXPECT_THAT(refused_for([](ModelFingerprint& m) { ++m.tensors; }), HasSubstr("weights"));
+}
+
+TEST_F(Sessions, OfACancelledRequestHoldWhatCame) {
+    auto engine = make_engine();
+    auto channel = engine->submit(keeping(request(letters("abc"), 200)));
+    ASSERT_TRUE(channel.ok());
+    (*channel)->next();  // Started
+    (*channel)->next();
+    (*channel)->cancel();
+    std::optional<Session> session;
+    while (auto event = (*channel)->next()) {
+        if (auto* finished = std::get_if<Finished>(&*event)) session = finished->session;
+    }
+    ASSERT_TRUE(session);
+    const auto sampled = static_cast<std::uint32_t>(session->tokens().size() - 3);
+    const std::vector<TokenId> whole = run(*make_engine(), request(letters("abc"), sampled + 5)).ids();
+    const std::vector<TokenId> rest = run(*make_engine(), following(*session, {}, 5)).ids();
+    EXPECT_EQ(rest, std::vector<TokenId>(whole.end() - 5, whole.end()));
+}
+
+TEST_F(Sessions, OfAFullContextGoOnInALargerOne) {
+    const Outcome before = run(*make_engine(hash_logits, 32), keeping(request(letters("abc"), 100)));
+    EXPECT_EQ(before.finished->reason, FinishReason::context);
+    const Session session = *before.finished->session;
+    EXPECT_EQ(session.tokens().size(), 33U);  // the last one has no room to be evaluated in
+    EXPECT_EQ(session.info().evaluated, 32U);
+    const Outcome again = run(*make_engine(hash_logits, 32), following(session, {}, 1));
+    ASSERT_TRUE(again.error);
+    EXPECT_EQ(again.error->code, ErrorCode::context_overflow);
+    const std::vector<TokenId> whole = run(*make_engine(), request(letters("abc"), 40)).ids();
+    const std::vector<TokenId> rest = run(*make_engine(), following(session, {}, 10)).ids();
+    EXPECT_EQ(rest, std::vector<TokenId>(whole.end() - 10, whole.end()));
+}
+
+// ---- What stays in the cache ----
+
+TEST_F(Sessions, ALaterRequestTakesOverWhatAnEarlierOneLeft) {
+    auto engine = make_engine();
+    const Outcome first = run(*engine, request(letters("abcdefgh"), 4));
+    std::vector<TokenId> next = letters("abcdefgh");
+    for (const TokenId id : first.ids())
+        next.push_back(id);
+    for (const TokenId id : letters("more"))
+        next.push_back(id);
+    rows = 0;
+    const Outcome second = run(*engine, request(next, 1));
+    EXPECT_EQ(second.started->reused_tokens, 11U);  // the last sampled token was not evaluated
+    EXPECT_EQ(rows, 5);
+    EXPECT_EQ(second.finished->timings.prompt_tokens, 5U);
+    EXPECT_EQ(second.ids(), run(*make_engine(), request(next, 1)).ids());
+
+    Request alone = request(next, 1);
+    alone.reuse_prefix = false;
+    const Outcome third = run(*engine, alone);
+    EXPECT_EQ(third.started->reused_tokens, 0U);
+    EXPECT_EQ(third.ids(), second.ids());
+}
+
+TEST_F(Sessions, TheSamePromptAgainIsEvaluatedButForItsLastToken) {
+    auto engine = make_engine();
+    const Outcome first = run(*engine, request(letters("abcdefgh"), 0));
+    rows = 0;
+    const Outcome second = run(*engine, request(letters("abcdefgh"), 3));
+    EXPECT_EQ(second.started->reused_tokens, 7U);
+    EXPECT_EQ(rows, 3);
+    EXPECT_EQ(second.ids(), run(*make_engine(), request(letters("abcdefgh"), 3)).ids());
+}
+
+TEST_F(Sessions, WhatIsLeftGivesWayToWhoNeedsTheRoom) {
+    auto engine = make_engine(hash_logits, 128);
+    for (const char letter : {'a', 'b', 'c', 'd', 'e', 'f'}) {
+        const std::vector<TokenId> prompt(100, letter_token(letter));
+        const Outcome outcome = run(*engine, request(prompt, 10));
+        EXPECT_EQ(outcome.tokens.size(), 10U);
+        EXPECT_EQ(outcome.ids(), run(*make_engine(hash_logits, 128), request(prompt, 10)).ids());
+    }
+}
+
+TEST_F(Sessions, AFewCommonTokensDoNotCostAnotherItsPlace) {
+    auto engine = make_engine();
+    std::vector<TokenId> conversation(60, letter_token('a'));
+    conversation.front() = begin_token;
+    run(*engine, request(conversation, 1));
+    run(*engine, request({begin_token, letter_token('z')}, 1));
+    conversation.push_back(letter_token('b'));
+    EXPECT_EQ(run(*engine, request(conversation, 1)).started->reused_tokens, 60U);
+}
+
+}  // namespace
+}  // namespace puna::engine
