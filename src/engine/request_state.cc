@@ -100,10 +100,11 @@ void RequestState::advance(std::int64_t count, std::span<const float> logits) {
         prompt_done_ = Clock::now();
         start();
     }
-    if (!needs_logits()) return finish(FinishReason::length);
-    if (is_complete()) return finish(FinishReason::stop);
-    sample(logits);
-    if (request_.max_tokens == 0U) settling_ = FinishReason::length;
+    if (request_.max_tokens == 0U) {
+        settling_ = FinishReason::length;
+    } else if (!settling_ && is_complete()) {
+        settling_ = FinishReason::stop;
+    }
     if (!settling_) return sample(logits);
     if (request_.keep_session) last_logits_.assign(logits.begin(), logits.end());
     finish(*settling_);
@@ -154,8 +155,6 @@ void RequestState::emit(Token token, bool is_end) {
 
 std::optional<FinishReason> RequestState::reason_to_finish(bool is_end) const {
     if (is_end || stop_filter_.stopped() || is_complete()) return FinishReason::stop;
-    if (request_.max_tokens && sampled_count() >= *request_.max_tokens) return FinishReason::length;
-    if (is_end || stop_filter_.stopped()) return FinishReason::stop;
     if (request_.max_tokens && sampled_ >= *request_.max_tokens) return FinishReason::length;
     if (evaluated_ >= setup_.context) return FinishReason::context;
     return std::nullopt;

@@ -212,7 +212,8 @@ TEST_F(SessionFile, EveryShorterAndLongerFileIsRefused) {
 // What a hostile hand writes has the right checksums. Sizes must not be believed before they are checked.
 TEST_F(SessionFile, SizesThatLieAreRefused) {
     const std::vector<std::byte> good = image(make_session());
-    for (const std::uint64_t lie : {std::uint64_t{0}, std::uint64_t{1} << 20, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
+    for (const std::uint64_t lie :
+         {std::uint64_t{0}, std::uint64_t{1} << 20, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
         for (std::size_t entry = 0; entry < 7; ++entry) {
             for (const std::size_t field : {1U, 2U}) {
                 std::vector<std::byte> bad = good;
@@ -278,8 +279,8 @@ TEST_F(SessionFile, SomethingElseIsNamedAsSuch) {
 
 // ---- Failures while writing ----
 
-/// From now on this process's calls of `number` have the filter's effect. Holds on x86-64 and elsewhere, for `number` is
-/// the architecture's own.
+/// From now on this process's calls of `number` have the filter's effect. Holds on x86-64 and elsewhere, for `number`
+/// is the architecture's own.
 void on_syscall(long number, std::uint32_t effect) {
     std::array<sock_filter, 4> program = {
         sock_filter{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},  // the call's number

@@ -1,0 +1,184 @@
+// puna run with sessions, and puna session.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cli/fixture.h"
+
+namespace puna::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class SessionCommands : public CommandLine {
+  protected:
+    std::vector<std::string> run(std::vector<std::string> more) {
+        std::vector<std::string> arguments = {"run", "-m", tiny(), "--ignore-eos"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return arguments;
+    }
+    static Json joined(const Json& a, const Json& b) {
+        Json all = a;
+        for (const Json& id : b)
+            all.push_back(id);
+        return all;
+    }
+    std::string file(const std::string& name = "talk") const { return folder_.path(name); }
+};
+
+TEST_F(SessionCommands, TenAndTenMoreAreTwenty) {
+    const Json whole = json_of(run({"-p", "the", "-n", "20", "--seed", "5", "--repeat-penalty", "1.3"}));
+    const Json first =
+        json_of(run({"-p", "the", "-n", "10", "--seed", "5", "--repeat-penalty", "1.3", "--save-session", file()}));
+    const Json second = json_of(run({"-p", "", "-n", "10", "--load-session", file()}));
+    EXPECT_EQ(joined(first["ids"], second["ids"]), whole["ids"]);
+    EXPECT_EQ(second["seed"], 5);
+    EXPECT_EQ(second["timings"]["prompt_tokens"], 0);
+    EXPECT_EQ(second["reused_tokens"], second["prompt_ids"].size());
+}
+
+TEST_F(SessionCommands, TheDemoModelGoesOnInItsWords) {
+    const std::vector<std::string> model = {"run", "-m", demo(), "--temp", "0"};
+    const auto with = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), model.begin(), model.end());
+        return more;
+    };
+    const Json whole = json_of(with({"-p", "The capital of France is", "-n", "20"}));
+    const Json first = json_of(with({"-p", "The capital of France is", "-n", "10", "--save-session", file()}));
+    const Json second = json_of(with({"-p", "", "-n", "10", "--load-session", file()}));
+    EXPECT_EQ(first["text"].get<std::string>() + second["text"].get<std::string>(), whole["text"]);
+    EXPECT_EQ(joined(first["ids"], second["ids"]), whole["ids"]);
+}
+
+TEST_F(SessionCommands, PersistLoadsWhatIsThereAndSavesInTheEnd) {
+    const Json whole = json_of(run({"-p", "the", "-n", "15", "--temp", "0"}));
+    Json together = Json::array();
+    for (int i = 0; i < 3; ++i) {
+        const Json part =
+            json_of(run({"-p", i == 0 ? "the" : "", "-n", "5", "--temp", "0", "--persist-session", file()}));
+        together = joined(together, part["ids"]);
+    }
+    EXPECT_EQ(together, whole["ids"]);
+    // It goes before --load-session, once its file is there.
+    json_of(run({"-p", "other words", "-n", "0", "--save-session", file("other")}));
+    const Json both = json_of(run({"-p", "", "-n", "0", "--persist-session", file(), "--load-session", file("other")}));
+    EXPECT_EQ(both["prompt_ids"].size(), whole["prompt_ids"].size() + 15);
+    const Json fresh =
+        json_of(run({"-p", "", "-n", "0", "--persist-session", file("new"), "--load-session", file("other")}));
+    EXPECT_EQ(fresh["prompt_ids"], json_of(run({"-p", "other words", "-n", "0"}))["prompt_ids"]);
+    EXPECT_TRUE(std::filesystem::exists(file("new")));
+}
+
+TEST_F(SessionCommands, NoTokensStoreJustThePrompt) {
+    const Outcome outcome = run_puna(run({"-p", "the", "-n", "0", "--save-session", file()}));
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, HasSubstr("session saved"));
+    const Json info = json_of({"session", "show", file()});
+    EXPECT_EQ(info["tokens"], info["evaluated"]);
+    EXPECT_EQ(info["logits"], true);
+    EXPECT_EQ(info["sampling"]["draws"], 0);
+}
+
+TEST_F(SessionCommands, AFlagThatIsGivenWinsAndIsReported) {
+    json_of(run({"-p", "the", "-n", "3", "--seed", "5", "--top-k", "7", "--save-session", file()}));
+    const Outcome outcome = run_puna(run({"-p", "", "-n", "1", "--load-session", file(), "--temp", "0.5", "--top-k",
+                                          "7", "--save-session", file("next")}));
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.err, HasSubstr("--temp 0.5 takes the place of the session's 0.8"));
+    EXPECT_THAT(outcome.err, Not(HasSubstr("--top-k")));
+    const Json sampling = json_of({"session", "show", file("next")})["sampling"];
+    EXPECT_EQ(sampling["temperature"], 0.5);
+    EXPECT_EQ(sampling["top_k"], 7);
+    EXPECT_EQ(sampling["seed"], 5);
+    EXPECT_EQ(sampling["draws"], 4);
+}
+
+TEST_F(SessionCommands, APrefixIsReusedAndCounted) {
+    json_of(run({"-p", "one two three", "-n", "0", "--save-session", file()}));
+    const Json fresh = json_of(run({"-p", "one two four", "-n", "8", "--seed", "3"}));
+    const Json reused = json_of(
+        run({"-p", "one two four", "-n", "8", "--seed", "3", "--load-session", file(), "--session-reuse", "prefix"}));
+    EXPECT_EQ(reused["ids"], fresh["ids"]);
+    EXPECT_GT(reused["reused_tokens"], 4);
+    EXPECT_LT(reused["reused_tokens"], reused["prompt_ids"].size());
+    EXPECT_EQ(error_of(run({"-p", "x", "--load-session", file(), "--session-reuse", "all"}), 2)["code"],
+              "invalid_argument");
+}
+
+TEST_F(SessionCommands, AnotherModelTypeOrLawIsAnErrorThatSaysWhich) {
+    json_of(run({"-p", "the", "-n", "2", "--save-session", file()}));
+    Json error = error_of({"run", "-m", demo(), "-p", "", "-n", "1", "--load-session", file()}, 3);
+    EXPECT_EQ(error["code"], "session_mismatch");
+    EXPECT_THAT(error["message"], HasSubstr("another model"));
+    error = error_of(run({"-p", "", "-n", "1", "--load-session", file(), "--kv-type", "f32"}), 3);
+    EXPECT_EQ(error["code"], "session_mismatch");
+    EXPECT_THAT(error["hint"], HasSubstr("--kv-type f16"));
+    const std::vector<std::string> other_law =
+        run({"-p", "", "-n", "1", "--load-session", file(), "--activations", "float32"});
+    error = error_of(other_law, 3);
+    EXPECT_EQ(error["code"], "session_mismatch");
+    EXPECT_THAT(error["message"], HasSubstr("int/1"));
+    std::vector<std::string> any_law = other_law;
+    any_law.emplace_back("--session-any-law");
+    const Outcome outcome = run_puna(any_law);
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.err, HasSubstr("int/1"));
+}
+
+TEST_F(SessionCommands, ADamagedFileIsAnErrorAndStays) {
+    json_of(run({"-p", "the", "-n", "2", "--save-session", file()}));
+    {
+        std::fstream bytes(file(), std::ios::in | std::ios::out | std::ios::binary);
+        bytes.seekp(-5, std::ios::end);
+        bytes.put('\x55');
+    }
+    const Json error = error_of(run({"-p", "", "-n", "1", "--persist-session", file()}), 3);
+    EXPECT_EQ(error["code"], "file_malformed");
+    EXPECT_THAT(error["message"], HasSubstr("kv of layer 1"));
+    EXPECT_EQ(error_of({"session", "verify", file()}, 3)["code"], "file_malformed");
+}
+
+TEST_F(SessionCommands, AnInterruptedRunIsSaved) {
+    support::Process process(puna_command(run({"-p", "the", "-n", "100000", "--num-ctx-tokens", "256", "--temp", "0",
+                                               "-t", "1", "--persist-session", file(), "--stop", "never said"})));
+    process.wait_for_output(10);
+    process.interrupt();
+    process.finish();  // interrupted, or its context was full before: saved in both cases
+    const Json info = json_of({"session", "show", file()});
+    EXPECT_GT(info["tokens"], 2);
+}
+
+TEST_F(SessionCommands, AFullContextIsSaved) {
+    const Json outcome = json_of(run({"-p", "the", "--num-ctx-tokens", "40", "--temp", "0", "--save-session", file()}));
+    EXPECT_EQ(outcome["finish_reason"], "context");
+    EXPECT_EQ(json_of({"session", "show", file()})["tokens"], 41);
+}
+
+TEST_F(SessionCommands, WhatCannotBeWrittenIsAnError) {
+    const Outcome outcome = run_puna(run({"-p", "the", "-n", "2", "--save-session", folder_.path("no/such/folder")}));
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_THAT(outcome.err, HasSubstr("no/such/folder"));
+}
+
+TEST_F(SessionCommands, ShowVerifyAndRemove) {
+    json_of(run({"-p", "the", "-n", "2", "--save-session", file()}));
+    const Outcome shown = run_puna({"session", "show", file(), "-m", tiny()});
+    EXPECT_EQ(shown.exit_code, 0);
+    EXPECT_THAT(shown.out, HasSubstr("llama"));
+    EXPECT_THAT(shown.out, HasSubstr("int/1"));
+    const Json verified = json_of({"session", "verify", file()});
+    EXPECT_EQ(verified["bytes"], std::filesystem::file_size(file()));
+    EXPECT_EQ(run_puna({"session", "rm", file()}).exit_code, 0);
+    EXPECT_FALSE(std::filesystem::exists(file()));
+    EXPECT_EQ(error_of({"session", "rm", file()}, 3)["code"], "file_not_found");
+    EXPECT_EQ(error_of({"session", "rm", tiny()}, 3)["code"], "unsupported_format");  // not ours to remove
+    EXPECT_TRUE(std::filesystem::exists(tiny()));
+    EXPECT_EQ(error_of({"session", "eat", file()}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"session", "show"}, 2)["code"], "invalid_argument");
+}
+
+}  // namespace
+}  // namespace puna::cli
