@@ -1,6 +1,7 @@
 // All of puna's public interface.
 #pragma once
 
+#include "puna/chat.h"
 #include "puna/engine.h"
 #include "puna/error.h"
 #include "puna/model.h"

@@ -49,6 +49,14 @@ enum class OverflowPolicy {
                      ///< stays leaves room for max_tokens (none: a quarter of the context), at most half of the context
 };
 
+/// What happens when the context is full while tokens are generated.
+enum class ContextPolicy {
+    stop,   ///< generation ends by FinishReason::context
+    shift,  ///< the oldest tokens are dropped, but for `Request::sink_tokens` at the start, until half of the context
+            ///< is free; what stays is evaluated anew, so that the bits are those of a prompt of just these tokens. The
+            ///< next token event says how many went
+};
+
 /// What a request makes of the session that it goes on from.
 enum class SessionUse {
     append,  ///< the prompt follows the session's tokens; as text, without a begin token. It may be empty, and the
@@ -70,6 +78,10 @@ struct Request {
     /// context's end or cancelling) is the beginning of one that matches. A constraint that cannot be compiled is an
     /// error of `Engine::submit`; one that cannot be followed ends the request with constraint_failed.
     std::optional<Constraint> constraint;
+    ContextPolicy when_full = ContextPolicy::stop;
+    /// Kept at the start by ContextPolicy::shift: attention leans on the first tokens, whatever they say (Xiao et al.
+    /// 2023, "Efficient Streaming Language Models with Attention Sinks"). At most a quarter of the context.
+    std::uint32_t sink_tokens = 4;
 
     std::optional<Session> session;  ///< goes on from here; the penalty window holds its tokens too
     SessionUse session_use = SessionUse::append;
@@ -126,6 +138,7 @@ struct Token {
     std::string text;
     std::optional<TokenLogprob> logprob;     ///< of this token, if asked for
     std::vector<TokenLogprob> top_logprobs;  ///< descending, ties by id
+    std::uint32_t dropped_tokens = 0;        ///< by ContextPolicy::shift, before this one
 };
 
 /// The last event of a request that ended well, cancelled ones included.

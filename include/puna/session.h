@@ -54,7 +54,10 @@ class Session {
     const std::string& attachment() const;
     Session with_attachment(std::string attachment) const;
 
-    struct Impl;
+    /// What stands behind it is the engine's own affair.
+    struct Impl {
+        virtual ~Impl() = default;
+    };
     explicit Session(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
     const std::shared_ptr<const Impl>& impl() const { return impl_; }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "api/guarded.h"
@@ -37,10 +38,11 @@ Result<Model> Model::load(const std::string& path) {
     return api::guarded([&]() -> Result<Model> {
         PUNA_TRY(std::shared_ptr<const formats::ModelFile> file, formats::read_model_file(path));
         auto tokenizer = text::Tokenizer::create(file->vocabulary);
+        auto chat = tokenizer.ok() ? text::ChatEncoder::create(*tokenizer) : tokenizer.error();
         auto model = models::create_model(file);
         ModelInfo info = api::describe(*file, tokenizer, model);
         return Model(std::make_shared<const Impl>(
-            Impl{std::move(file), std::move(tokenizer), std::move(model), std::move(info)}));
+            Impl{std::move(file), std::move(tokenizer), std::move(chat), std::move(model), std::move(info)}));
     });
 }
 
@@ -64,6 +66,16 @@ Result<std::vector<TokenId>> Model::encode(std::string_view text, EncodeOptions 
     return api::guarded([&]() -> Result<std::vector<TokenId>> {
         if (!impl_->tokenizer.ok()) return impl_->tokenizer.error();
         return (*impl_->tokenizer)->encode(text, {options.add_bos, options.parse_special});
+    });
+}
+
+Result<std::vector<TokenId>> Model::encode_chat(std::span<const ChatMessage> messages, ChatOptions options) const {
+    return api::guarded([&]() -> Result<std::vector<TokenId>> {
+        if (!impl_->chat.ok()) return impl_->chat.error();
+        const std::time_t seconds = std::time(nullptr);
+        std::tm now{};
+        localtime_r(&seconds, &now);
+        return impl_->chat->encode(messages, options, now);
     });
 }
 

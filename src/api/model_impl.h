@@ -6,6 +6,7 @@
 #include "formats/model_file.h"
 #include "models/model.h"
 #include "puna/model.h"
+#include "text/chat_template/chat_encoder.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace puna {
@@ -15,6 +16,7 @@ namespace puna {
 struct Model::Impl {
     std::shared_ptr<const formats::ModelFile> file;
     Result<std::shared_ptr<const text::Tokenizer>> tokenizer;
+    Result<text::ChatEncoder> chat;
     Result<std::shared_ptr<const models::Model>> model;
     ModelInfo info;
 };

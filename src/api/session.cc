@@ -11,16 +11,16 @@ namespace puna {
 Result<Session> Session::load(const std::string& path) {
     return api::guarded([&]() -> Result<Session> {
         PUNA_TRY(engine::SessionData data, engine::read_session(path));
-        return Session(std::make_shared<const Impl>(Impl{std::move(data)}));
+        return Session(std::make_shared<const engine::SessionData>(std::move(data)));
     });
 }
 
 Result<void> Session::save(const std::string& path) const {
-    return api::guarded([&] { return engine::write_session(path, impl_->data); });
+    return api::guarded([&] { return engine::write_session(path, engine::data_of(*this)); });
 }
 
 SessionInfo Session::info() const {
-    const engine::SessionData& data = impl_->data;
+    const engine::SessionData& data = engine::data_of(*this);
     const engine::ModelShape& shape = data.origin.model.shape;
     SessionInfo info;
     info.architecture = data.origin.model.architecture;
@@ -41,21 +41,21 @@ SessionInfo Session::info() const {
 }
 
 const std::vector<TokenId>& Session::tokens() const {
-    return impl_->data.tokens;
+    return engine::data_of(*this).tokens;
 }
 
 const SamplingOptions& Session::sampling() const {
-    return impl_->data.sampling;
+    return engine::data_of(*this).sampling;
 }
 
 const std::string& Session::attachment() const {
-    return impl_->data.attachment;
+    return engine::data_of(*this).attachment;
 }
 
 Session Session::with_attachment(std::string attachment) const {
-    engine::SessionData data = impl_->data;
+    engine::SessionData data = engine::data_of(*this);
     data.attachment = std::move(attachment);
-    return Session(std::make_shared<const Impl>(Impl{std::move(data)}));
+    return Session(std::make_shared<const engine::SessionData>(std::move(data)));
 }
 
 }  // namespace puna

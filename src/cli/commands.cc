@@ -25,6 +25,7 @@ struct Entry {
 
 constexpr Entry entries[] = {
     {"run", "-m FILE -p TEXT", "Continue a text: the prompt goes in, the model's text comes out.", make_run_command},
+    {"chat", "MODEL", "Talk with a model, in turns.", make_chat_command},
     {"show", "FILE", "Print what a model file holds, and the memory it will take.", make_show_command},
     {"verify", "FILE", "Read a model to its end: structure, sizes, SHA-256, weights that are no numbers.",
      make_verify_command},

@@ -23,6 +23,7 @@ class Command {
 };
 
 std::unique_ptr<Command> make_run_command();
+std::unique_ptr<Command> make_chat_command();
 std::unique_ptr<Command> make_show_command();
 std::unique_ptr<Command> make_tokenize_command();
 std::unique_ptr<Command> make_verify_command();

@@ -33,7 +33,7 @@ void on_signal(int) {
 
 }  // namespace
 
-InterruptWatch::InterruptWatch() {
+InterruptWatch::InterruptWatch(Second second) {
     signalled.store(false);
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) return;  // out of descriptors: Ctrl-C then ends the process at once
@@ -45,14 +45,14 @@ InterruptWatch::InterruptWatch() {
     struct sigaction action = {};
     action.sa_handler = on_signal;
     // RESETHAND: the second signal finds the default disposition.
-    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+    action.sa_flags = SA_RESTART | (second == Second::ends_process ? static_cast<int>(SA_RESETHAND) : 0);
     sigemptyset(&action.sa_mask);
-    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGINT, &action, &previous_);
 }
 
 InterruptWatch::~InterruptWatch() {
     if (write_end_ < 0) return;
-    ::signal(SIGINT, SIG_DFL);
+    ::sigaction(SIGINT, &previous_, nullptr);
     send(write_end_, quit_byte);
     thread_.join();
     wake_descriptor.store(-1);

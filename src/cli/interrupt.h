@@ -1,16 +1,20 @@
 // Ctrl-C: the first one asks the work to end, the second ends the process.
 #pragma once
 
+#include <signal.h>
+
 #include <functional>
 #include <mutex>
 #include <thread>
 
 namespace puna::cli {
 
-/// Catches the first SIGINT while it lives; one at a time. A second SIGINT has its default effect.
+/// Catches SIGINT while it lives; one at a time. What SIGINT did before, it does again afterwards.
 class InterruptWatch {
   public:
-    InterruptWatch();
+    /// What a second SIGINT does: its default effect, or nothing.
+    enum class Second { ends_process, is_ignored };
+    explicit InterruptWatch(Second second = Second::ends_process);
     ~InterruptWatch();
     InterruptWatch(const InterruptWatch&) = delete;
     InterruptWatch& operator=(const InterruptWatch&) = delete;
@@ -23,6 +27,7 @@ class InterruptWatch {
   private:
     void watch();
 
+    struct sigaction previous_ = {};
     int read_end_ = -1;
     int write_end_ = -1;
     std::mutex mutex_;

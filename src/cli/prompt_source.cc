@@ -22,12 +22,24 @@ Error no_prompt() {
     return {ErrorCode::invalid_argument, "no prompt is given", "give -p TEXT or -f FILE, or pipe text in"};
 }
 
+Error no_placeholder(const std::string& file, std::string_view what) {
+    return {ErrorCode::invalid_argument, fmt::format("the text file '{}' holds no {} for {}", file, placeholder, what),
+            "leave -p away, or write {{PROMPT}} into the file where the text belongs"};
+}
+
 }  // namespace
 
 void PromptSource::declare(Flags& flags) {
     flags.text("-p,--prompt", "TEXT", prompt, "The text. '-', or a pipe without -p and -f: read standard input.");
     flags.text("-f,--prompt-file", "FILE", file,
                "Read the text from a file, less one newline at its end; {{PROMPT}} in it stands for the text of -p.");
+}
+
+Result<std::optional<std::string>> PromptSource::read_template() const {
+    if (!file) return std::optional<std::string>();
+    PUNA_TRY(std::string text, read_without_last_newline(*file));
+    if (text.find(placeholder) == std::string::npos) return no_placeholder(*file, "what is asked");
+    return std::optional(std::move(text));
 }
 
 Result<std::string> PromptSource::read() const {
@@ -43,11 +55,7 @@ Result<std::string> PromptSource::read() const {
     }
     PUNA_TRY(std::string text, read_without_last_newline(*file));
     if (!prompt) return text;
-    if (text.find(placeholder) == std::string::npos) {
-        return Error{ErrorCode::invalid_argument,
-                     fmt::format("the text file '{}' holds no {} for the text of -p", *file, placeholder),
-                     "leave -p away, or write {{PROMPT}} into the file where the text belongs"};
-    }
+    if (text.find(placeholder) == std::string::npos) return no_placeholder(*file, "the text of -p");
     if (prompt != "-") return substitute_prompt(text, *prompt);
     PUNA_TRY(const std::string standard_input, read_without_last_newline("-"));
     return substitute_prompt(text, standard_input);

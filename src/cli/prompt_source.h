@@ -22,6 +22,9 @@ struct PromptSource {
     /// file_not_found, file_unreadable.
     Result<std::string> read() const;
     bool reads_standard_input() const { return prompt == "-" || file == "-" || (!prompt && !file); }
+    /// The file's text, which must hold {{PROMPT}} for what is put in its place later; nullopt without -f. Errors: as
+    /// `read`.
+    Result<std::optional<std::string>> read_template() const;
 };
 
 /// All occurrences of {{PROMPT}} in `text`, replaced. Braces in `prompt` are text.

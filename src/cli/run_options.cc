@@ -48,18 +48,28 @@ void RunOptions::declare(Flags& flags) {
     flags.flag("--float16", float16, "The same as --kv-type f16.");
 
     session.declare(flags);
-    flags.flag("-R,--repl", repl, "Talk in turns (not in this version).");
+    flags.flag(
+        "-R,--repl", repl,
+        "Read turns, a line each, and go on after each reply; {{PROMPT}} in the file of -f stands for the line.");
+    flags.text("--when-full", "POLICY", when_full,
+               "With --repl, when the context is full: error (default), or shift: the oldest tokens make room.");
 
     flags.example("puna run -m model.gguf -p \"The capital of France is\" -n 8 --temp 0", "the most probable words");
     flags.example("puna run -m model.gguf -f template.txt -p \"Ana and the llama\" --seed 7",
                   "a template file that holds {{PROMPT}}");
     flags.example("puna run -m model.gguf -p \"The year of the moon landing: \" --regex \"[0-9]{4}\"",
                   "a number, and the end");
+    flags.example("puna run -m model.gguf --repl -f examples/alpaca_prompt.txt",
+                  "turns, each put into the file's text");
     flags.example("git log -1 | puna -m model.gguf --stop $'\\n' --json", "text through a pipe, the answer as JSON");
 }
 
 Result<void> RunOptions::check() {
-    if (repl) return Error{ErrorCode::not_yet, "--repl is planned, and not in this version of puna", "run without it"};
+    if (when_full != "error" && when_full != "shift")
+        return usage_error(fmt::format("--when-full takes error or shift, not '{}'", when_full), "");
+    if (!repl && when_full != "error") return usage_error("--when-full is about turns", "add --repl");
+    if (repl && (echo || logprobs || session.reuse != "append"))
+        return usage_error("--echo, --logprobs and --session-reuse prefix do not go with --repl", "leave them away");
     PUNA_CHECK(session.check());
     if (float16) {
         if (compute.kv_type.value_or("f16") != "f16") {

@@ -36,7 +36,8 @@ struct RunOptions {
     bool parse_special = false;
     bool no_bos = false;
     bool json = false;
-    bool repl = false;  // kept for what is to come; answers `not_yet`
+    bool repl = false;
+    std::string when_full = "error";  // of --repl
 
     void declare(Flags& flags);
     /// What flags say together; fills the logit bias, the KV type and the constraint, whose file it reads.

@@ -11,15 +11,27 @@
 namespace puna::cli {
 
 void SessionFlags::declare(Flags& flags) {
-    flags.section("Sessions");
-    flags.text("--save-session", "FILE", save, "Write the session to a file, at the end.");
-    flags.text("--load-session", "FILE", load,
-               "Go on from a session on file: the prompt, which may be empty, follows it.");
-    flags.text("--persist-session", "FILE", persist,
-               "Both, in one file, which need not be there yet; goes before --load-session.");
+    declare_files(flags);
     flags.text("--session-reuse", "HOW", reuse,
                "append: the prompt follows the session (default). prefix: the prompt is the whole text, and what both "
                "begin with is not computed again.");
+    declare_any_law(flags);
+}
+
+void SessionFlags::declare_for_chat(Flags& flags) {
+    declare_files(flags);
+    declare_any_law(flags);
+}
+
+void SessionFlags::declare_files(Flags& flags) {
+    flags.section("Sessions");
+    flags.text("--save-session", "FILE", save, "Write the session to a file, at the end.");
+    flags.text("--load-session", "FILE", load, "Go on from a session on file.");
+    flags.text("--persist-session", "FILE", persist,
+               "Both, in one file, which need not be there yet; goes before --load-session.");
+}
+
+void SessionFlags::declare_any_law(Flags& flags) {
     flags.flag("--session-any-law", any_law, "Take a session that another numeric law computed.");
 }
 

@@ -19,6 +19,8 @@ struct SessionFlags {
     bool any_law = false;
 
     void declare(Flags& flags);
+    /// Without --session-reuse: a conversation is a list of messages, and reuses what it can.
+    void declare_for_chat(Flags& flags);
     /// Errors: invalid_argument.
     Result<void> check() const;
     /// The session to go on from: that of --persist-session if its file exists, else that of --load-session; none if
@@ -30,6 +32,10 @@ struct SessionFlags {
     Result<void> write(const Session& session) const;
     /// Adds what the flags say to `request`, which goes on from `session`.
     void apply(const std::optional<Session>& session, Request& request) const;
+
+  private:
+    void declare_files(Flags& flags);
+    void declare_any_law(Flags& flags);
 };
 
 }  // namespace puna::cli

@@ -24,6 +24,8 @@ Result<void> check_parameters(const Request& request, const RequestLimits& limit
         if (text::to_valid_utf8(stop) != stop)
             return invalid("a stop string is not UTF-8", "write it in UTF-8, as the text that comes is");
     }
+    if (request.when_full == ContextPolicy::shift && limits.context < 8)
+        return invalid("a context of fewer than 8 tokens cannot shift", "enlarge the context");
     if (request.logprobs && *request.logprobs > limits.vocabulary) {
         return invalid(fmt::format("logprobs is {}, and must be from 0 to {}", *request.logprobs, limits.vocabulary),
                        "the vocabulary has no more tokens");
@@ -32,7 +34,7 @@ Result<void> check_parameters(const Request& request, const RequestLimits& limit
 }
 
 const SessionData* session_of(const Request& request) {
-    return request.session ? &request.session->impl()->data : nullptr;
+    return request.session ? &data_of(*request.session) : nullptr;
 }
 
 Error mismatch(std::string message, std::string hint) {
@@ -64,7 +66,7 @@ Result<void> check_session(const Request& request, const RequestLimits& limits) 
 }
 
 /// What of the session is used for `setup.prompt`.
-void plan_restoring(const Request& request, RequestState::Setup& setup) {
+void plan_restoring(const Request& request, std::int64_t context, RequestState::Setup& setup) {
     const SessionData* const session = session_of(request);
     if (session == nullptr) return;
     const auto length = std::ssize(setup.prompt);
@@ -72,7 +74,7 @@ void plan_restoring(const Request& request, RequestState::Setup& setup) {
     setup.restored = static_cast<std::int64_t>(common_prefix(evaluated, setup.prompt));
     setup.restored_logits = setup.restored == length && session->evaluated == length && !session->logits.empty();
     // Without logits, the last token must be evaluated for them.
-    if (!setup.restored_logits) setup.restored = std::min(setup.restored, length - 1);
+    if (!setup.restored_logits) setup.restored = std::min(setup.restored, std::min(length, context) - 1);
     setup.goes_on = request.session_use == SessionUse::append && setup.prompt == session->tokens;
 }
 
@@ -124,16 +126,21 @@ Result<std::unique_ptr<RequestState>> prepare_request(Request request, const tex
     PUNA_CHECK(check_parameters(request, limits));
     PUNA_CHECK(check_session(request, limits));
     PUNA_TRY(setup.prompt, prompt_ids(request, tokenizer, limits));
-    const auto length = static_cast<std::int64_t>(setup.prompt.size());
+    // What a full context leaves has one token that was not evaluated; it can be stored, and no more.
+    const std::int64_t unevaluated = request.keep_session && request.max_tokens == 0U ? 1 : 0;
+    const auto length = static_cast<std::int64_t>(setup.prompt.size()) - unevaluated;
     if (length > limits.context && request.overflow == OverflowPolicy::error) {
         return Error{ErrorCode::context_overflow,
-                     fmt::format("the prompt has {} tokens{}, and the context holds {}", length,
+                     fmt::format("the prompt has {} tokens{}, and the context holds {}", setup.prompt.size(),
                                  request.session ? " with the session before it" : "", limits.context),
                      "shorten the prompt, enlarge the context, or let the oldest tokens be dropped"};
     }
-    setup.dropped_tokens = truncate_start(setup.prompt, limits.context, request.max_tokens, tokenizer.vocabulary().bos);
+    if (length > limits.context) {
+        setup.dropped_tokens =
+            truncate_start(setup.prompt, limits.context, request.max_tokens, tokenizer.vocabulary().bos);
+    }
     setup.seed = request.sampling.seed.value_or(base::random_seed());
-    plan_restoring(request, setup);
+    plan_restoring(request, limits.context, setup);
     if (request.keep_session) setup.origin = limits.origin;
     setup.first_draw = request.first_draw.value_or(
         request.session && request.session_use == SessionUse::append ? session_of(request)->draws : 0);

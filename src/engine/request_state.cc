@@ -81,7 +81,7 @@ void RequestState::admit(std::int32_t sequence, std::int64_t reused) {
 }
 
 const SessionData* RequestState::restorable() const {
-    return request_.session ? &request_.session->impl()->data : nullptr;
+    return request_.session ? &data_of(*request_.session) : nullptr;
 }
 
 void RequestState::after_restoring() {
@@ -90,12 +90,14 @@ void RequestState::after_restoring() {
 }
 
 std::span<const TokenId> RequestState::pending() const {
-    return std::span(tokens_).subspan(static_cast<std::size_t>(evaluated_));
+    return std::span(tokens_).subspan(static_cast<std::size_t>(evaluated_),
+                                      static_cast<std::size_t>(evaluable() - evaluated_));
 }
 
 void RequestState::advance(std::int64_t count, std::span<const float> logits) {
     evaluated_ += count;
-    if (evaluated_ < std::ssize(tokens_)) return;
+    if (!started_) prompt_evaluated_ += count;
+    if (evaluated_ < evaluable()) return;
     if (!started_) {
         prompt_done_ = Clock::now();
         start();
@@ -106,7 +108,7 @@ void RequestState::advance(std::int64_t count, std::span<const float> logits) {
         settling_ = FinishReason::stop;
     }
     if (!settling_) return sample(logits);
-    if (request_.keep_session) last_logits_.assign(logits.begin(), logits.end());
+    if (request_.keep_session && evaluated_ == std::ssize(tokens_)) last_logits_.assign(logits.begin(), logits.end());
     finish(*settling_);
 }
 
@@ -131,6 +133,7 @@ void RequestState::sample(std::span<const float> logits) {
     if (!id.ok()) return fail(std::move(id).error());
     Token token;
     token.id = *id;
+    token.dropped_tokens = std::exchange(shifted_, 0);
     if (request_.logprobs) {
         auto logprob = sampling::log_probabilities(logits, *id, *request_.logprobs, token.top_logprobs);
         if (!logprob.ok()) return fail(std::move(logprob).error());
@@ -144,7 +147,18 @@ void RequestState::sample(std::span<const float> logits) {
 
     const bool is_end = tokenizer_.is_end(*id);
     emit(std::move(token), is_end);
-    if (const auto reason = reason_to_finish(is_end)) end(*reason);
+    if (const auto reason = reason_to_finish(is_end)) return end(*reason);
+    if (evaluated_ >= setup_.context) shift();
+}
+
+/// Drops what lies between the sinks and the newer half, and evaluates that half in its new place.
+void RequestState::shift() {
+    const std::int64_t sinks = std::min<std::int64_t>(request_.sink_tokens, setup_.context / 4);
+    const std::int64_t kept = setup_.context / 2 - sinks;
+    const std::int64_t dropped = std::ssize(tokens_) - sinks - kept;
+    tokens_.erase(tokens_.begin() + sinks, tokens_.begin() + sinks + dropped);
+    evaluated_ = sinks;
+    shifted_ += static_cast<std::uint32_t>(dropped);
 }
 
 void RequestState::emit(Token token, bool is_end) {
@@ -156,7 +170,7 @@ void RequestState::emit(Token token, bool is_end) {
 std::optional<FinishReason> RequestState::reason_to_finish(bool is_end) const {
     if (is_end || stop_filter_.stopped() || is_complete()) return FinishReason::stop;
     if (request_.max_tokens && sampled_ >= *request_.max_tokens) return FinishReason::length;
-    if (evaluated_ >= setup_.context) return FinishReason::context;
+    if (evaluated_ >= setup_.context && request_.when_full == ContextPolicy::stop) return FinishReason::context;
     return std::nullopt;
 }
 
@@ -198,7 +212,7 @@ void RequestState::deliver(std::shared_ptr<const KvRows> rows) {
     session.draws = sampler_.draws();
     session.logits = std::move(last_logits_);
     session.kv = std::move(rows);
-    last_event_->session = Session(std::make_shared<const Session::Impl>(Session::Impl{std::move(session)}));
+    last_event_->session = Session(std::make_shared<const SessionData>(std::move(session)));
     channel_->finish(std::move(*last_event_));
     last_event_.reset();
 }
@@ -213,7 +227,7 @@ void RequestState::fail(Error error) {
 Timings RequestState::timings() const {
     Timings timings;
     timings.queue_ms = milliseconds(setup_.submitted, admitted_.value_or(Clock::now()));
-    timings.prompt_tokens = static_cast<std::uint32_t>(std::min(evaluated_, prompt_tokens_) - reused_);
+    timings.prompt_tokens = static_cast<std::uint32_t>(prompt_evaluated_);
     if (admitted_) timings.prompt_ms = milliseconds(*admitted_, prompt_done_.value_or(Clock::now()));
     timings.predicted_tokens = sampled_;
     if (first_token_) {

@@ -78,6 +78,8 @@ class RequestState {
     std::int32_t sequence() const { return sequence_; }
 
     std::int64_t evaluated() const { return evaluated_; }
+    /// Tokens that there are positions for. One more there is only in a request that stores what a full context left.
+    std::int64_t evaluable() const { return std::min(std::ssize(tokens_), setup_.context); }
     /// Tokens that wait to be evaluated.
     std::span<const TokenId> pending() const;
     /// Whether evaluating all of `pending()` must give logits (a request for no tokens needs none).
@@ -104,6 +106,7 @@ class RequestState {
     void sample(std::span<const float> logits);
     Result<TokenId> choose(std::span<const float> logits);
     bool is_complete() const;
+    void shift();
     void emit(Token token, bool is_end);
     std::optional<FinishReason> reason_to_finish(bool is_end) const;
 
@@ -121,6 +124,8 @@ class RequestState {
     std::uint32_t sampled_ = 0;
     std::int64_t evaluated_ = 0;
     std::int64_t reused_ = 0;
+    std::int64_t prompt_evaluated_ = 0;
+    std::uint32_t shifted_ = 0;  // tokens dropped since the last event
     std::int32_t sequence_ = -1;
     bool started_ = false;
     bool finished_ = false;

@@ -99,9 +99,10 @@ void Scheduler::start(RequestState& request, std::optional<std::size_t> leftover
         leftovers_.erase(leftovers_.begin() + static_cast<std::ptrdiff_t>(*leftover));
         free_blocks_ += blocks_for(std::ssize(taken.tokens));
         // The last token is evaluated again, for its logits.
-        const std::size_t common = std::min(common_prefix(taken.tokens, request.tokens()), request.tokens().size() - 1);
-        cache_.truncate(taken.sequence, static_cast<std::int64_t>(common));
-        return request.admit(taken.sequence, static_cast<std::int64_t>(common));
+        const auto common = std::min(static_cast<std::int64_t>(common_prefix(taken.tokens, request.tokens())),
+                                     request.evaluable() - 1);
+        cache_.truncate(taken.sequence, common);
+        return request.admit(taken.sequence, common);
     }
     const std::int32_t sequence = cache_.add_sequence();
     const std::int64_t restored = request.restored();

@@ -188,11 +188,5 @@ TEST_F(Usage, EveryFlagOfRunIsInItsHelp) {
     }
 }
 
-TEST_F(Usage, WhatIsPlannedSaysNotYet) {
-    const Json error = error_of({"run", "-m", tiny(), "-p", "the", "--repl"}, 1);
-    EXPECT_EQ(error["code"], "not_yet");
-    EXPECT_THAT(error["message"], HasSubstr("--repl"));
-}
-
 }  // namespace
 }  // namespace puna::cli

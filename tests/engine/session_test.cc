@@ -185,8 +185,8 @@ TEST_F(Sessions, AreRefusedByAnotherEngine) {
     EXPECT_EQ(kv.code, ErrorCode::session_mismatch);
     EXPECT_THAT(kv.message, HasSubstr("f32"));
 
-    auto changed = std::make_shared<Session::Impl>(*session.impl());
-    changed->data.origin.law = "int8/1";
+    auto changed = std::make_shared<SessionData>(data_of(session));
+    changed->origin.law = "int8/1";
     Request other_law = following(Session(changed), {}, 2);
     const Error law = refusal(*make_engine(), other_law);
     EXPECT_EQ(law.code, ErrorCode::session_mismatch);
@@ -195,8 +195,8 @@ TEST_F(Sessions, AreRefusedByAnotherEngine) {
     EXPECT_EQ(run(*make_engine(), other_law).tokens.size(), 2U);
 
     const auto refused_for = [&](auto change) {
-        auto other = std::make_shared<Session::Impl>(*session.impl());
-        change(other->data.origin.model);
+        auto other = std::make_shared<SessionData>(data_of(session));
+        change(other->origin.model);
         const Error error = refusal(*make_engine(), following(Session(other), {}, 2));
         EXPECT_EQ(error.code, ErrorCode::session_mismatch);
         return error.message;
@@ -238,6 +238,21 @@ TEST_F(Sessions, OfAFullContextGoOnInALargerOne) {
     const std::vector<TokenId> whole = run(*make_engine(), request(letters("abc"), 40)).ids();
     const std::vector<TokenId> rest = run(*make_engine(), following(session, {}, 10)).ids();
     EXPECT_EQ(rest, std::vector<TokenId>(whole.end() - 10, whole.end()));
+}
+
+TEST_F(Sessions, WhatAFullContextLeftCanBeStored) {
+    auto engine = make_engine(hash_logits, 32);
+    const Outcome before = run(*engine, request(letters("abc"), 100));
+    std::vector<TokenId> tokens = letters("abc");
+    for (const TokenId id : before.ids())
+        tokens.push_back(id);
+    ASSERT_EQ(tokens.size(), 33U);
+    const Session session = *run(*engine, keeping(request(tokens, 0))).finished->session;
+    EXPECT_EQ(session.tokens(), tokens);
+    EXPECT_EQ(session.info().evaluated, 32U);
+    EXPECT_FALSE(session.info().has_logits);
+    tokens.push_back(letter_token('z'));
+    EXPECT_EQ(run(*engine, keeping(request(tokens, 0))).error->code, ErrorCode::context_overflow);
 }
 
 // ---- What stays in the cache ----
@@ -292,6 +307,49 @@ TEST_F(Sessions, AFewCommonTokensDoNotCostAnotherItsPlace) {
     run(*engine, request({begin_token, letter_token('z')}, 1));
     conversation.push_back(letter_token('b'));
     EXPECT_EQ(run(*engine, request(conversation, 1)).started->reused_tokens, 60U);
+}
+
+// ---- A full context that shifts ----
+
+TEST_F(Sessions, AShiftKeepsTheFirstTokensAndTheNewerHalf) {
+    auto engine = make_engine(hash_logits, 64);
+    Request shifting = request(letters("abcdefgh"), 150);
+    shifting.when_full = ContextPolicy::shift;
+    shifting.sink_tokens = 4;
+    const Outcome outcome = run(*engine, shifting);
+    EXPECT_EQ(outcome.finished->reason, FinishReason::length);
+    ASSERT_EQ(outcome.tokens.size(), 150U);
+
+    // By hand: each token is what a fresh request says behind the tokens that should have stayed.
+    std::vector<TokenId> history = letters("abcdefgh");
+    std::uint32_t shifts = 0;
+    for (std::size_t i = 0; i < outcome.tokens.size(); ++i) {
+        if (history.size() == 65) {
+            history.erase(history.begin() + 4, history.end() - 28);
+            EXPECT_EQ(outcome.tokens[i].dropped_tokens, 33U) << i;
+            ++shifts;
+        } else {
+            EXPECT_EQ(outcome.tokens[i].dropped_tokens, 0U) << i;
+        }
+        Request one = request(history, 1);
+        one.first_draw = i;
+        one.reuse_prefix = false;
+        EXPECT_EQ(run(*engine, one).ids().front(), outcome.tokens[i].id) << i;
+        history.push_back(outcome.tokens[i].id);
+    }
+    EXPECT_EQ(shifts, 3U);
+}
+
+TEST_F(Sessions, ASessionThatShiftedGoesOn) {
+    Request shifting = request(letters("abc"), 100);
+    shifting.when_full = ContextPolicy::shift;
+    const std::vector<TokenId> whole = run(*make_engine(hash_logits, 64), shifting).ids();
+    shifting.max_tokens = 80;
+    const Outcome before = run(*make_engine(hash_logits, 64), keeping(shifting));
+    Request next = following(*before.finished->session, {}, 20);
+    next.when_full = ContextPolicy::shift;
+    const std::vector<TokenId> rest = run(*make_engine(hash_logits, 64), next).ids();
+    EXPECT_EQ(rest, std::vector<TokenId>(whole.end() - 20, whole.end()));
 }
 
 }  // namespace

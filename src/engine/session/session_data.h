@@ -27,8 +27,8 @@ struct SessionOrigin {
 /// then V the same, in the KV type (little-endian).
 using KvRows = std::vector<std::vector<std::byte>>;  // [layer]
 
-/// Cheap to copy but for tokens and logits.
-struct SessionData {
+/// What stands behind puna::Session. Cheap to copy but for tokens and logits.
+struct SessionData : Session::Impl {
     SessionOrigin origin;
     std::vector<TokenId> tokens;
     std::int64_t evaluated = 0;  // positions [0, evaluated) are in `kv`; at most the number of tokens
@@ -42,12 +42,8 @@ struct SessionData {
 /// Bytes of one layer's keys and values in `KvRows`; nullopt if they cannot be counted in 64 bits.
 std::optional<std::uint64_t> kv_layer_bytes(const ModelShape& shape, kernels::KvType type, std::int64_t positions);
 
+inline const SessionData& data_of(const Session& session) {
+    return static_cast<const SessionData&>(*session.impl());
+}
+
 }  // namespace puna::engine
-
-namespace puna {
-
-struct Session::Impl {
-    engine::SessionData data;
-};
-
-}  // namespace puna

@@ -1,0 +1,153 @@
+// puna chat: talking with a model.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <limits>
+
+#include "base/text_file.h"
+#include "base/try.h"
+#include "cli/chat/chat_session.h"
+#include "cli/commands.h"
+#include "cli/compute_flags.h"
+#include "cli/exit_code.h"
+#include "cli/interrupt.h"
+
+namespace puna::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Where programs keep their state, by the XDG Base Directory Specification; empty if there is no home.
+std::string default_history_file() {
+    if (const auto state = base::environment_variable("XDG_STATE_HOME")) return *state + "/puna/chat_history";
+    if (const auto home = base::environment_variable("HOME")) return *home + "/.local/state/puna/chat_history";
+    return {};
+}
+
+class ChatCommand : public Command {
+  public:
+    void declare(Flags& flags) override;
+    Result<int> execute(Output& output) override;
+
+  private:
+    Result<void> check();
+    Result<int> answer_once(ChatSession& chat) const;
+    Conversation::Settings settings() const;
+
+    std::optional<std::string> model_word_;
+    std::optional<std::string> model_;
+    std::optional<std::string> prompt_;
+    std::optional<std::string> system_;
+    std::optional<std::uint32_t> max_tokens_;
+    std::optional<std::uint32_t> context_tokens_;
+    std::vector<std::string> stop_;
+    std::string when_full_ = "truncate-oldest-turns";
+    FullPolicy policy_ = FullPolicy::truncate_oldest_turns;
+    bool json_ = false;
+    bool no_history_ = false;
+    SamplingFlags sampling_;
+    SessionFlags files_;
+    ComputeFlags compute_;
+};
+
+void ChatCommand::declare(Flags& flags) {
+    flags.positional("MODEL", model_word_, "The model's file; the same as -m.");
+    flags.section("Model and messages");
+    declare_model(flags, model_);
+    flags.text("-p,--prompt", "TEXT", prompt_, "Answer this, and exit.");
+    flags.text("--system", "TEXT", system_, "What the model is told before all else.");
+
+    flags.section("How much");
+    flags.integer("-n,--num-predict", "N", {1, std::numeric_limits<std::int32_t>::max()}, max_tokens_,
+                  "At most N tokens a reply (default: until the model ends it).");
+    flags.integer("--num-ctx-tokens", "N", {1, std::numeric_limits<std::int32_t>::max()}, context_tokens_,
+                  "Size of the context (default: the model's, less if memory is short).");
+    flags.text("--when-full", "POLICY", when_full_,
+               "When the context is full: error, truncate-oldest-turns, shift (default truncate-oldest-turns). What is "
+               "dropped is told.");
+    flags.texts("--stop", "TEXT", stop_, "End a reply before this text; may be given several times.");
+    sampling_.declare(flags);
+
+    flags.section("Output");
+    flags.flag("--json", json_,
+               "Messages in, one a line, as {\"role\", \"content\"}; a JSON object a line for each reply.");
+    flags.flag("--no-history", no_history_, "Keep no file of what was typed.");
+    compute_.declare(flags);
+    files_.declare_for_chat(flags);
+
+    flags.example("puna chat model.gguf", "talk; /help lists commands");
+    flags.example("puna chat model.gguf -p \"Name three llamas.\" --system \"Be brief.\"", "one answer");
+    flags.example("puna chat model.gguf --persist-session talk.session", "go on tomorrow where today ended");
+}
+
+Result<void> ChatCommand::check() {
+    PUNA_CHECK(files_.check());
+    PUNA_CHECK(sampling_.check());
+    PUNA_TRY(policy_, parse_full_policy(when_full_));
+    PUNA_CHECK(compute_.choose());
+    if (model_word_ && model_) {
+        return Error{ErrorCode::invalid_argument, "two models are given", "name it once, as MODEL or by -m"};
+    }
+    for (const std::string& text : stop_) {
+        if (text.empty())
+            return Error{ErrorCode::invalid_argument, "--stop takes a text, not an empty one", "leave it away"};
+    }
+    return {};
+}
+
+Conversation::Settings ChatCommand::settings() const {
+    return {.sampling = sampling_.options(), .max_tokens = max_tokens_, .stop = stop_, .when_full = policy_};
+}
+
+Result<int> ChatCommand::execute(Output& output) {
+    PUNA_CHECK(check());
+    PUNA_TRY(const std::string path, required_model(model_word_ ? model_word_ : model_));
+    PUNA_TRY(const std::optional<Session> session, files_.open());
+
+    const Clock::time_point begin = Clock::now();
+    PUNA_TRY(const Model model, Model::load(path));
+    // Before the first question: a model that has no template, or none that can be read. (What a template says about
+    // the messages, for which `invalid_argument` stands, comes with them.)
+    if (const auto empty = model.encode_chat({}); !empty.ok() && empty.error().code != ErrorCode::invalid_argument)
+        return empty.error();
+    EngineOptions options = compute_.engine_options();
+    options.context_tokens = context_tokens_.value_or(0);
+    PUNA_TRY(Engine engine, Engine::create(model, options));
+    const double load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+    if (engine.info().context_capped_by_memory) {
+        note(fmt::format("memory is short: the context holds {} of the model's {} tokens", engine.info().context_tokens,
+                         model.info().context_tokens));
+    }
+
+    Conversation conversation(model, engine, settings());
+    ChatSession chat{model, engine, conversation, sampling_, files_, output, load_ms};
+    if (session) PUNA_CHECK(chat.restore(*session));
+    if (system_) conversation.set_system(*system_);
+
+    if (prompt_) return answer_once(chat);
+    if (json_ || ::isatty(STDIN_FILENO) != 1 || !output.is_terminal()) return talk_in_lines(chat, json_);
+    return talk_at_terminal(chat, no_history_ ? std::string() : default_history_file());
+}
+
+Result<int> ChatCommand::answer_once(ChatSession& chat) const {
+    const auto transcript =
+        ask(chat, &*prompt_, [&](std::string_view piece) { return json_ ? Result<void>() : chat.output.write(piece); });
+    PUNA_CHECK(transcript);
+    if (json_) {
+        PUNA_CHECK(chat.output.write_line(json_line(reply_json(chat, *transcript))));
+    } else {
+        if (chat.output.is_terminal() && !transcript->text.ends_with('\n')) PUNA_CHECK(chat.output.write("\n"));
+        note(summary(*transcript));
+    }
+    PUNA_CHECK(chat.save());
+    return transcript->finished.reason == FinishReason::cancelled && !chat.output.closed() ? exit_interrupted : exit_ok;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_chat_command() {
+    return std::make_unique<ChatCommand>();
+}
+
+}  // namespace puna::cli

@@ -1,0 +1,52 @@
+#include "cli/chat/chat_session.h"
+
+#include <fmt/format.h>
+
+#include "base/try.h"
+#include "cli/interrupt.h"
+
+namespace puna::cli {
+
+Result<void> ChatSession::restore(const Session& session) {
+    PUNA_CHECK(conversation.restore(session, files.any_law));
+    conversation.settings.sampling = sampling.over(session.sampling());
+    const SessionInfo info = session.info();
+    if (info.law != engine.info().law) {
+        note(fmt::format("the session was computed by the law {}; it is read anew by {}", info.law, engine.info().law));
+    }
+    note(fmt::format("session loaded: {} messages, {} tokens", conversation.messages().size(), info.tokens));
+    return {};
+}
+
+Result<void> ChatSession::save() {
+    if (!files.writes() || conversation.messages().empty()) return {};
+    PUNA_TRY(const Session session, conversation.snapshot());
+    return files.write(session);
+}
+
+Result<Transcript> ask(ChatSession& chat, const std::string* question,
+                       const std::function<Result<void>(std::string_view)>& text) {
+    InterruptWatch interrupts(InterruptWatch::Second::is_ignored);
+    Stream* stream = nullptr;
+    Conversation::Hooks hooks;
+    hooks.announce = [](const std::string& sentence) { note(sentence); };
+    hooks.running = [&](Stream* running) {
+        interrupts.set_action({});
+        stream = running;
+        if (running != nullptr) interrupts.set_action([running] { running->cancel(); });
+    };
+    hooks.text = [&](std::string_view piece) -> Result<void> {
+        if (text) PUNA_CHECK(text(piece));
+        if (chat.output.closed() && stream != nullptr) stream->cancel();
+        return {};
+    };
+    return question != nullptr ? chat.conversation.ask(*question, hooks) : chat.conversation.regenerate(hooks);
+}
+
+Json reply_json(const ChatSession& chat, const Transcript& transcript) {
+    Json json = to_json(transcript, chat.engine.info(), chat.load_ms, /*with_logprobs=*/false);
+    json["content"] = transcript.text;
+    return json;
+}
+
+}  // namespace puna::cli

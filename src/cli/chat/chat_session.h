@@ -1,0 +1,48 @@
+// What the ways to talk share: the conversation, where it is kept, and how a reply is asked for.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cli/chat/conversation.h"
+#include "cli/console.h"
+#include "cli/sampling_flags.h"
+#include "cli/session_flags.h"
+#include "puna/engine.h"
+#include "puna/model.h"
+
+namespace puna::cli {
+
+/// All must outlive it.
+struct ChatSession {
+    const Model& model;
+    Engine& engine;
+    Conversation& conversation;
+    const SamplingFlags& sampling;
+    const SessionFlags& files;
+    Output& output;
+    double load_ms = 0;
+
+    /// Loads a session, whose parameters hold where no flag was given. Errors: those of Conversation::restore.
+    Result<void> restore(const Session& session);
+    /// Saves where the flags say, if they do and there is something. Errors: io_error.
+    Result<void> save();
+};
+
+/// Asks (or, without a text, for another reply), and stops on Ctrl-C; what came then is the reply. `text` hears it as
+/// it comes.
+Result<Transcript> ask(ChatSession& chat, const std::string* question,
+                       const std::function<Result<void>(std::string_view)>& text);
+
+/// Talks at a terminal, with line editing and commands, until Ctrl-D or /exit. `history_file` may be empty.
+/// Errors: io_error.
+Result<int> talk_at_terminal(ChatSession& chat, const std::string& history_file);
+
+/// Turns from standard input, one a line, or one JSON object {role, content} a line; replies to standard output, or an
+/// object each. Errors: the first turn that fails ends it.
+Result<int> talk_in_lines(ChatSession& chat, bool json);
+
+/// The object of a reply: that of `puna run --json`, and its content.
+Json reply_json(const ChatSession& chat, const Transcript& transcript);
+
+}  // namespace puna::cli

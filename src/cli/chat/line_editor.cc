@@ -1,0 +1,211 @@
+#include "cli/chat/line_editor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <histedit.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <clocale>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "base/system_error.h"
+#include "cli/console.h"
+
+namespace puna::cli {
+namespace {
+
+constexpr int history_entries = 1000;
+constexpr std::string_view block_mark = R"(""")";
+// A terminal that was asked to sends these around what is pasted.
+constexpr std::wstring_view paste_end = L"\x1b[201~";
+constexpr std::string_view ask_for_paste_marks = "\x1b[?2004h";
+constexpr std::string_view no_paste_marks = "\x1b[?2004l";
+
+struct EditLineEnd {
+    void operator()(EditLine* edit) const { el_end(edit); }
+};
+struct HistoryEnd {
+    void operator()(History* history) const { history_end(history); }
+};
+
+}  // namespace
+
+struct LineEditor::State {
+    Completer completer;
+    std::string history_file;
+    std::string prompt;
+    std::unique_ptr<History, HistoryEnd> history;  // outlives the editor, which reads it
+    std::unique_ptr<EditLine, EditLineEnd> edit;
+};
+
+namespace {
+
+LineEditor::State& state_of(EditLine* edit) {
+    void* data = nullptr;
+    el_get(edit, EL_CLIENTDATA, &data);
+    return *static_cast<LineEditor::State*>(data);
+}
+
+char* prompt_of(EditLine* edit) {
+    return state_of(edit).prompt.data();
+}
+
+/// The text up to the cursor.
+std::string before_cursor(EditLine* edit) {
+    const LineInfo* const info = el_line(edit);
+    return {info->buffer, info->cursor};
+}
+
+std::string common_start(const std::vector<std::string>& words) {
+    std::string common = words.front();
+    for (const std::string& word : words)
+        common.resize(static_cast<std::size_t>(std::ranges::mismatch(common, word).in1 - common.begin()));
+    return common;
+}
+
+unsigned char complete(EditLine* edit, int) {
+    const std::string line = before_cursor(edit);
+    const std::size_t word_begin = line.rfind(' ') + 1;  // 0 if there is none
+    const std::vector<std::string> words = state_of(edit).completer(line);
+    if (words.empty()) return CC_REFRESH_BEEP;
+    std::string insert = common_start(words).substr(std::min(line.size() - word_begin, common_start(words).size()));
+    if (words.size() == 1 && !words.front().ends_with('/')) insert += ' ';
+    if (!insert.empty()) return el_insertstr(edit, insert.c_str()) == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
+    std::string list = "\r\n";
+    for (const std::string& word : words)
+        list += word + "  ";
+    talk(list + "\r\n");
+    return CC_REDISPLAY;
+}
+
+/// Takes all up to the end mark into the line, line breaks among it.
+unsigned char paste(EditLine* edit, int) {
+    std::wstring text;
+    wchar_t character = 0;
+    while (el_wgetc(edit, &character) == 1) {
+        text += character == L'\r' ? L'\n' : character;
+        if (!text.ends_with(paste_end)) continue;
+        text.resize(text.size() - paste_end.size());
+        break;
+    }
+    while (text.ends_with(L'\n'))
+        text.pop_back();
+    return text.empty() || el_winsertstr(edit, text.c_str()) == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
+}
+
+}  // namespace
+
+LineEditor::LineEditor(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+LineEditor::~LineEditor() {
+    talk(no_paste_marks);
+}
+
+Result<std::unique_ptr<LineEditor>> LineEditor::create(Completer completer, std::string history_file) {
+    // Characters are as wide as the locale says; one that does not know UTF-8 would tear them.
+    if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
+    auto state = std::make_unique<State>();
+    state->completer = std::move(completer);
+    state->history_file = std::move(history_file);
+    state->history.reset(history_init());
+    state->edit.reset(el_init("puna", stdin, stdout, stderr));
+    if (state->history == nullptr || state->edit == nullptr) {
+        return Error{ErrorCode::io_error, "this terminal cannot be used for editing lines",
+                     "set TERM, or pipe the text in"};
+    }
+    HistEvent event;
+    history(state->history.get(), &event, H_SETSIZE, history_entries);
+    history(state->history.get(), &event, H_SETUNIQUE, 1);
+    if (!state->history_file.empty()) history(state->history.get(), &event, H_LOAD, state->history_file.c_str());
+
+    EditLine* const edit = state->edit.get();
+    el_set(edit, EL_CLIENTDATA, state.get());
+    el_set(edit, EL_PROMPT, prompt_of);
+    el_set(edit, EL_EDITOR, "emacs");
+    el_set(edit, EL_HIST, history, state->history.get());
+    el_set(edit, EL_ADDFN, "puna-complete", "Complete a command", complete);
+    el_set(edit, EL_ADDFN, "puna-paste", "Take a paste", paste);
+    el_set(edit, EL_BIND, "^I", "puna-complete", nullptr);
+    el_set(edit, EL_BIND, "\x1b[200~", "puna-paste", nullptr);
+    el_set(edit, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    el_source(edit, nullptr);  // ~/.editrc, if there is one
+    return std::unique_ptr<LineEditor>(new LineEditor(std::move(state)));
+}
+
+LineEditor::Line LineEditor::read(const std::string& prompt) {
+    state_->prompt = prompt;
+    EditLine* const edit = state_->edit.get();
+    el_resize(edit);  // the window may have changed while a reply came
+    talk(ask_for_paste_marks);
+    int count = 0;
+    errno = 0;
+    const char* const got = el_gets(edit, &count);
+    const int number = errno;
+    talk(no_paste_marks);
+    if (got == nullptr || count <= 0) {
+        if (number != EINTR) return {Line::Kind::end, {}};
+        el_reset(edit);
+        return {Line::Kind::interrupted, {}};
+    }
+    std::string text(got, static_cast<std::size_t>(count));
+    if (text.ends_with('\n')) text.pop_back();
+    return {Line::Kind::text, std::move(text)};
+}
+
+void LineEditor::remember(const std::string& entry) {
+    HistEvent event;
+    if (!entry.empty()) history(state_->history.get(), &event, H_ENTER, entry.c_str());
+}
+
+Result<void> LineEditor::save_history() const {
+    const std::string& path = state_->history_file;
+    if (path.empty()) return {};
+    std::error_code ignored;  // what cannot be made is told by what comes next
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+    std::FILE* const file = descriptor < 0 ? nullptr : ::fdopen(descriptor, "w");
+    if (file == nullptr) return base::system_error(ErrorCode::io_error, "write", path, errno);
+    HistEvent event;
+    history(state_->history.get(), &event, H_SAVE_FP, file);
+    if (std::fclose(file) != 0) return base::system_error(ErrorCode::io_error, "write", path, errno);
+    return {};
+}
+
+LineEditor::Line read_entry(LineEditor& editor, const std::string& prompt, const std::string& more_prompt) {
+    using Line = LineEditor::Line;
+    Line entry = editor.read(prompt);
+    if (entry.kind != Line::Kind::text) return entry;
+    const bool block = entry.text.starts_with(block_mark);
+    if (block) entry.text.erase(0, block_mark.size());
+    const auto closed = [&] { return block ? entry.text.ends_with(block_mark) : !entry.text.ends_with('\\'); };
+    while (!closed()) {
+        if (!block) entry.text.pop_back();
+        const Line more = editor.read(more_prompt);
+        if (more.kind != Line::Kind::text) return {Line::Kind::interrupted, {}};
+        entry.text += '\n' + more.text;
+    }
+    if (!block) return entry;
+    entry.text.resize(entry.text.size() - block_mark.size());
+    if (entry.text.starts_with('\n')) entry.text.erase(0, 1);
+    if (entry.text.ends_with('\n')) entry.text.pop_back();
+    return entry;
+}
+
+PromptSignals::PromptSignals() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    sigemptyset(&action.sa_mask);  // and no SA_RESTART
+    ::sigaction(SIGINT, &action, &previous_);
+}
+
+PromptSignals::~PromptSignals() {
+    ::sigaction(SIGINT, &previous_, nullptr);
+}
+
+}  // namespace puna::cli
