@@ -44,7 +44,7 @@ ModelInfo describe(const formats::ModelFile& file, const Result<std::shared_ptr<
                    const Result<std::shared_ptr<const models::Model>>& model) {
     ModelInfo info;
     info.path = file.path;
-    if (const auto name = file.metadata.string("general.name"); name.ok() && *name) info.name = **name;
+    info.name = file.name;
     info.architecture = file.architecture;
     info.file_bytes = file.file_bytes;
     info.chat_template = file.vocabulary.chat_template;

@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <new>
 #include <numeric>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
 #include "base/try.h"
 #include "formats/gguf/gguf_vocabulary.h"
 #include "formats/gguf/shards.h"
+#include "formats/huggingface/folder.h"
 #include "formats/printable.h"
 #include "formats/recognize.h"
 
@@ -85,6 +88,8 @@ Result<std::shared_ptr<const ModelFile>> read_gguf_model(const std::string& path
                      "put the shards of one model, and no others, into the folder"};
     }
     const std::string& metadata_path = model->mappings.front()->path();
+    model->metadata_path = metadata_path;
+    if (const auto name = model->metadata.string("general.name"); name.ok()) model->name = name->value_or("");
     auto architecture = model->metadata.string("general.architecture");
     if (!architecture.ok()) {
         Error error = std::move(architecture).error();
@@ -165,10 +170,10 @@ std::string FoundTensor::describe() const {
     return fmt::format("tensor '{}' (at byte {})", printable(name), record_offset);
 }
 
-const FoundTensor* ModelFile::find_tensor(std::string_view name) const {
-    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+const FoundTensor* ModelFile::find_tensor(std::string_view tensor_name) const {
+    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), tensor_name,
                                         [&](std::uint32_t i, std::string_view n) { return tensors[i].name < n; });
-    return found != by_name_.end() && tensors[*found].name == name ? &tensors[*found] : nullptr;
+    return found != by_name_.end() && tensors[*found].name == tensor_name ? &tensors[*found] : nullptr;
 }
 
 bool ModelFile::index_tensors(const FoundTensor** duplicate) {
@@ -192,10 +197,14 @@ Result<void> ModelFile::check_mappings() const {
 
 Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path) {
     try {
+        std::error_code ignored;
+        if (std::filesystem::is_directory(path, ignored)) return huggingface::read_folder(path);
         PUNA_TRY(auto mapping, base::FileMapping::open(path));
+        if (huggingface::is_index_name(path)) return huggingface::read_weights(path, mapping);
         PUNA_TRY(const Format format, recognize_format(mapping->bytes(), path));
         switch (format) {
             case Format::gguf: return read_gguf_model(path, mapping);
+            case Format::safetensors: return huggingface::read_weights(path, mapping);
         }
     } catch (const std::bad_alloc&) {
     }

@@ -19,7 +19,7 @@
 namespace puna::formats {
 
 /// Whose names the tensors and metadata carry; a model family's file maps each dialect that it knows.
-enum class Dialect { gguf, hf, meta, ggml };
+enum class Dialect { gguf, huggingface, meta, ggml };
 
 using MetadataArray = std::variant<std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>,
                                    std::vector<bool>, std::vector<std::string>>;
@@ -48,13 +48,15 @@ class Metadata {
     std::string describe(std::string_view key) const;
 };
 
-/// A contiguous piece of a tensor in a mapped file.
+/// A contiguous piece of a tensor, whole blocks, in a mapped file or in memory.
 struct TensorPart {
     std::span<const std::byte> data;
-    std::shared_ptr<const base::FileMapping> mapping;  // keeps `data` alive
+    std::shared_ptr<const base::FileMapping> mapping;           // keeps `data` alive; null for data in memory
+    std::shared_ptr<const std::vector<std::byte>> memory = {};  // keeps `data` alive that lie in no file
 };
 
-/// A tensor under the name found. Most have one part; a tensor that its format splits over files has several, in order.
+/// A tensor under the name found. Most have one part; a tensor that its format splits over files, or whose rows stand
+/// in another order, has several, in the order of its elements.
 struct FoundTensor {
     std::string name;
     quant::TensorType type;
@@ -73,15 +75,17 @@ struct ModelFile {
     std::string path;  // as given
     Dialect dialect = Dialect::gguf;
     std::string format;        // "GGUF v3", for people
-    std::string architecture;  // "llama", ...
+    std::string name;          // of the model, for people; may be empty
+    std::string architecture;  // as the dialect calls it: "llama", ...; empty if the file does not say
     Metadata metadata;
+    std::string metadata_path;  // of the file that holds them, for messages
     text::Vocabulary vocabulary;
     std::vector<FoundTensor> tensors;  // in file order
     std::vector<std::shared_ptr<const base::FileMapping>> mappings;
     std::uint64_t file_bytes = 0;  // of all files together
 
     /// Null if absent. O(log n); needs `index_tensors` to have run over the tensors there are.
-    const FoundTensor* find_tensor(std::string_view name) const;
+    const FoundTensor* find_tensor(std::string_view tensor_name) const;
     /// For whoever fills `tensors`. False if two of them share a name (`duplicate` then points to the later one).
     bool index_tensors(const FoundTensor** duplicate = nullptr);
     /// file_changed once a mapping has lost its file; call it after work on mapped data.
@@ -91,7 +95,8 @@ struct ModelFile {
     std::vector<std::uint32_t> by_name_;  // indices into `tensors`, in ascending order of name
 };
 
-/// Recognises the format by its content and reads it. For a shard, reads all shards.
+/// Recognises the format by its content and reads it. For a shard, reads all shards. `path` may name a Hugging Face
+/// folder, or a file of weights in it.
 /// Errors: file_not_found, file_unreadable, file_changed, unsupported_format, unsupported_tensor_type (a retired type),
 /// file_malformed (message: file, field, what is wrong, byte offset), out_of_memory.
 Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path);

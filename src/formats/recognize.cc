@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdint>
-#include <cstring>
 #include <string>
 
 #include "formats/gguf/layout.h"
@@ -22,7 +20,7 @@ struct Signature {
     std::string_view hint;
 };
 
-constexpr std::string_view convert_hint = "this version reads GGUF; convert the model to GGUF";
+constexpr std::string_view convert_hint = "this version reads GGUF and safetensors; convert the model to one of them";
 
 // GGML's magics are 32-bit numbers that spell their name from the high byte down, so in a little-endian file they stand
 // reversed.
@@ -45,13 +43,12 @@ std::string_view as_text(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// A safetensors file starts with the size of its JSON header in 64 bits, and the header.
-bool is_safetensors(std::span<const std::byte> bytes) {
-    std::uint64_t header_bytes = 0;
-    if (bytes.size() < sizeof header_bytes + 2) return false;
-    std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
-    return bytes[sizeof header_bytes] == std::byte{'{'} && header_bytes >= 2 &&
-           header_bytes <= bytes.size() - sizeof header_bytes;
+/// A safetensors file starts with the size of its JSON header in 64 bits, and the header. A size that cannot be is the
+/// reader's to name.
+bool is_safetensors(std::span<const std::byte> bytes, std::string_view path) {
+    constexpr std::size_t size_bytes = 8;
+    if (path.ends_with(".safetensors")) return true;
+    return bytes.size() > size_bytes && bytes[size_bytes] == std::byte{'{'};
 }
 
 Error unsupported(std::string_view path, std::string_view what, std::string_view hint) {
@@ -74,11 +71,11 @@ Result<Format> recognize_format(std::span<const std::byte> bytes, std::string_vi
     for (const Signature& signature : signatures) {
         if (start.starts_with(signature.start)) return unsupported(file, signature.name, signature.hint);
     }
-    if (is_safetensors(bytes)) return unsupported(file, "a safetensors file", convert_hint);
+    if (is_safetensors(bytes, path)) return Format::safetensors;
     return Error{ErrorCode::unsupported_format,
                  fmt::format("{}: header, magic is '{}', which no format known to puna starts with (at byte 0)", file,
                              printable(start.substr(0, 4))),
-                 "puna reads GGUF files"};
+                 "puna reads GGUF files, safetensors files and Hugging Face folders"};
 }
 
 }  // namespace puna::formats

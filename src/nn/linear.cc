@@ -25,8 +25,9 @@ std::int64_t claim_begin(std::int64_t tiles, std::int64_t threads, std::int64_t 
 }  // namespace
 
 kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked) {
+    const quant::TypeInfo& info = quant::type_info(type);
     const bool integers = asked == kernels::Activations::int16 || asked == kernels::Activations::int8;
-    return integers && quant::type_info(type).law_width == 0 ? kernels::Activations::float32 : asked;
+    return (integers && info.law_width == 0) || info.decoded_only ? kernels::Activations::float32 : asked;
 }
 
 void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked) {

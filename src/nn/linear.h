@@ -46,7 +46,7 @@ class LinearInput {
 };
 
 /// What weights of `type` make of the activations that were asked for: types without an integer law take float32
-/// for integers.
+/// for integers, and types that are only decoded take it always.
 kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked);
 /// Adds what weights of `type` ask for to `forms`.
 void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked);

@@ -38,15 +38,45 @@ constexpr TypeInfo computing_type(TensorType type, std::string_view name, std::u
     return info;
 }
 
+void f64_to_float(const std::byte* blocks, float* out, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        double value;
+        std::memcpy(&value, blocks + i * sizeof value, sizeof value);
+        out[i] = static_cast<float>(value);
+    }
+}
+
+template <float (*widen)(std::uint8_t)>
+void one_byte_to_float(const std::byte* blocks, float* out, std::size_t count) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(blocks);
+    for (std::size_t i = 0; i < count; ++i)
+        out[i] = widen(bytes[i]);
+}
+
+/// For files that come from elsewhere: read, not written.
+constexpr TypeInfo decoded_type(TensorType type, std::string_view name, std::uint32_t bytes,
+                                decltype(TypeInfo::to_float) to_float) {
+    TypeInfo info = computing_type(type, name, bytes, to_float, nullptr);
+    info.decoded_only = true;
+    return info;
+}
+
 constexpr std::array types = {
     computing_type(TensorType::F32, "F32", 4, f32_to_float, f32_from_float),
     computing_type(TensorType::F16, "F16", 2, two_byte_to_float<f16_to_f32>, two_byte_from_float<f32_to_f16>),
     computing_type(TensorType::BF16, "BF16", 2, two_byte_to_float<bf16_to_f32>, two_byte_from_float<f32_to_bf16>),
-    known_type(TensorType::F64, "F64", 1, 8),
+    decoded_type(TensorType::F64, "F64", 8, f64_to_float),
+    decoded_type(TensorType::F8_E4M3, "F8_E4M3", 1, one_byte_to_float<f8_e4m3_to_f32>),
+    decoded_type(TensorType::F8_E5M2, "F8_E5M2", 1, one_byte_to_float<f8_e5m2_to_f32>),
     known_type(TensorType::I8, "I8", 1, 1),
     known_type(TensorType::I16, "I16", 1, 2),
     known_type(TensorType::I32, "I32", 1, 4),
     known_type(TensorType::I64, "I64", 1, 8),
+    known_type(TensorType::BOOL, "BOOL", 1, 1),
+    known_type(TensorType::U8, "U8", 1, 1),
+    known_type(TensorType::U16, "U16", 1, 2),
+    known_type(TensorType::U32, "U32", 1, 4),
+    known_type(TensorType::U64, "U64", 1, 8),
 };
 
 }  // namespace

@@ -55,6 +55,22 @@ namespace puna::quant {
     return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/// The two 8-bit floats of Micikevicius et al. 2022, "FP8 Formats for Deep Learning". E5M2 is the upper half of a
+/// binary16; E4M3 has a bias of 7, no infinities, and NaN where all bits but the sign are set.
+[[gnu::always_inline]] inline float f8_e5m2_to_f32(std::uint8_t value) {
+    return f16_to_f32(static_cast<std::uint16_t>(value << 8));
+}
+[[gnu::always_inline]] inline float f8_e4m3_to_f32(std::uint8_t value) {
+    const std::uint32_t sign = static_cast<std::uint32_t>(value & 0x80u) << 24;
+    const std::uint32_t magnitude = value & 0x7fu;
+    if (magnitude == 0x7fu) return __builtin_bit_cast(float, sign | 0x7fc00000u);
+    // Normal: the exponent's bias grows from 7 to 127. Denormal: `magnitude` counts 2^-9.
+    const std::uint32_t normal = (magnitude << 20) + (120u << 23);
+    const float denormal = static_cast<float>(magnitude) * 0x1p-9F;
+    const std::uint32_t bits = magnitude < 8u ? __builtin_bit_cast(std::uint32_t, denormal) : normal;
+    return __builtin_bit_cast(float, bits | sign);
+}
+
 /// Half of 2^(exponent - 127), the value of an E8M0 scale (OCP Microscaling Formats 1.0). Halved, because the E2M1
 /// values beside it are stored doubled, to be integers. The specification's NaN, 255, is read as 2^128, as the GGUF
 /// tools do.

@@ -1,4 +1,4 @@
-// The tensor types of the GGUF specification, and what puna can do with each.
+// The tensor types of the GGUF specification and of safetensors, and what puna can do with each.
 //
 // A type is a unit: its block struct, its conversion to and from float and its numeric law live in one file of its
 // family (`q4_0.cc`, `k_quants.cc`, ...); this header is what the other rooms see.
@@ -12,6 +12,7 @@
 namespace puna::quant {
 
 /// Values are the ids that GGUF files store. Ids not listed were never used or are retired (see `retired_type_name`).
+/// From `first_foreign_type` on they are puna's own, for types that GGUF does not have, and stand in no file.
 enum class TensorType : std::uint32_t {
     F32 = 0,
     F16 = 1,
@@ -47,7 +48,19 @@ enum class TensorType : std::uint32_t {
     MXFP4 = 39,
     NVFP4 = 40,
     Q1_0 = 41,
+    F8_E4M3 = 0x10000,  // "FN": no infinities
+    F8_E5M2 = 0x10001,
+    BOOL = 0x10002,
+    U8 = 0x10003,
+    U16 = 0x10004,
+    U32 = 0x10005,
+    U64 = 0x10006,
 };
+inline constexpr std::uint32_t first_foreign_type = 0x10000;
+/// Whether GGUF files can hold the type.
+constexpr bool is_gguf_type(TensorType type) {
+    return static_cast<std::uint32_t>(type) < first_foreign_type;
+}
 
 /// One block of the integer law (docs/numerics.md): `width` weights that share a scale, w = scale * q - min.
 struct LawBlock {
@@ -74,10 +87,14 @@ struct TypeInfo {
     /// Reads law block `index` of a row. Null where law_width is 0.
     void (*law_block)(const std::byte* row, std::size_t index, LawBlock* out);
 
+    /// Read to be converted: products decode the weights to float32, whatever activations are asked for, and no kernel
+    /// is written for the type.
+    bool decoded_only = false;
+
     bool computes() const { return to_float != nullptr; }
 };
 
-/// Null for an id that is unknown or retired.
+/// Null for an id that is unknown or retired. Knows the foreign types too.
 const TypeInfo* find_type(std::uint32_t id);
 /// Null for an unknown name; letter case does not matter.
 const TypeInfo* find_type(std::string_view name);

@@ -17,11 +17,18 @@
 #include <string>
 #include <vector>
 
+#include "formats/largest_allocation.h"
 #include "formats/reading.h"
+
+namespace puna::formats {
+
+std::atomic<std::size_t> largest_allocation{0};
+
+}  // namespace puna::formats
 
 namespace {
 
-std::atomic<std::size_t> largest_allocation{0};
+using puna::formats::largest_allocation;
 
 void* counted_allocation(std::size_t size) noexcept {
     std::size_t seen = largest_allocation.load();

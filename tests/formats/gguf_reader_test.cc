@@ -173,13 +173,17 @@ TEST_F(GgufReaderTest, ScalarsAreTensorsOfOneElement) {
 
 TEST_F(GgufReaderTest, EveryTensorTypeIsKnownByNameAndSize) {
     GgufBuilder builder;
+    std::vector<quant::TypeInfo> types;
     for (const quant::TypeInfo& type : quant::all_types()) {
+        if (quant::is_gguf_type(type.type)) types.push_back(type);
+    }
+    for (const quant::TypeInfo& type : types) {
         builder.tensor(type.name, {type.block_elements * 2, 3}, static_cast<std::uint32_t>(type.type),
                        std::vector<std::byte>(std::size_t{type.block_bytes} * 6));
     }
     const auto file = must(read(builder));
-    ASSERT_EQ(file->tensors.size(), quant::all_types().size());
-    for (const quant::TypeInfo& type : quant::all_types()) {
+    ASSERT_EQ(file->tensors.size(), types.size());
+    for (const quant::TypeInfo& type : types) {
         const FoundTensor* tensor = file->find_tensor(type.name);
         ASSERT_NE(tensor, nullptr) << type.name;
         EXPECT_EQ(tensor->type, type.type);
@@ -223,7 +227,7 @@ TEST_F(GgufReaderTest, ATruncatedFileUnderOurFeetIsReported) {
 
 TEST_F(GgufReaderTest, MissingFilesAndFoldersAreErrors) {
     EXPECT_EQ(read_model_file(folder_.path("absent.gguf")).error().code, ErrorCode::file_not_found);
-    EXPECT_EQ(read_model_file(folder_.path("")).error().code, ErrorCode::file_unreadable);
+    EXPECT_EQ(read_model_file(folder_.path("")).error().code, ErrorCode::unsupported_format);
 }
 
 struct Recognized {
@@ -254,8 +258,6 @@ INSTANTIATE_TEST_SUITE_P(
                       Recognized{"ggmf", "fmgg\1\0\0\0", ErrorCode::unsupported_format, "GGMF"},
                       Recognized{"ggjt", "tjgg\3\0\0\0", ErrorCode::unsupported_format, "GGJT"},
                       Recognized{"lora", "algg\1\0\0\0", ErrorCode::unsupported_format, "LoRA"},
-                      Recognized{"safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10), ErrorCode::unsupported_format,
-                                 "safetensors"},
                       Recognized{"zip", "PK\3\4....", ErrorCode::unsupported_format, "PyTorch"},
                       Recognized{"pickle", "\x80\x02\x8a\x0a", ErrorCode::unsupported_format, "pickle"},
                       Recognized{"lfs", "version https://git-lfs", ErrorCode::unsupported_format, "Git LFS pointer"},

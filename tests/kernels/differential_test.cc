@@ -87,6 +87,13 @@ std::vector<std::byte> random_rows(const TypeInfo& type, std::int64_t rows, std:
                 std::memcpy(block, &value, 2);
                 break;
             }
+            case TensorType::F64: {
+                const double value = uniform(random, -1.0F, 1.0F);
+                std::memcpy(block, &value, 8);
+                break;
+            }
+            case TensorType::F8_E4M3:
+            case TensorType::F8_E5M2: block[0] &= std::byte{0xBF}; break;  // small and finite
             case TensorType::Q2_K: put_half(block + 80, scale()), put_half(block + 82, scale()); break;
             case TensorType::Q3_K: put_half(block + 108, scale()); break;
             case TensorType::Q6_K: put_half(block + 208, scale()); break;
@@ -158,8 +165,9 @@ TEST(KernelSets, ThisMachineHasOneToCompare) {
     EXPECT_FALSE(other_sets().empty());
 }
 
-/// The laws under which a type is computed; F32, F16 and BF16 have no integer law.
+/// The laws under which a type is computed; F32, F16 and BF16 have no integer law, and some types are only decoded.
 std::vector<Activations> kinds_for(const TypeInfo& type) {
+    if (type.decoded_only) return {Activations::float32};
     if (type.law_width == 0) return {Activations::float32, Activations::bf16_tiles};
     return {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles};
 }

@@ -119,6 +119,40 @@ TEST(BFloat16, NarrowsToNearestEvenAtEveryBoundary) {
     EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(std::bit_cast<float>(0x7fffffffu)))));
 }
 
+/// The definition of an 8-bit float, in double: sign, exponent, fraction.
+double f8_by_definition(std::uint32_t bits, int fraction_bits, int bias) {
+    const int exponent = static_cast<int>(bits & 0x7fu) >> fraction_bits;
+    const int fraction = static_cast<int>(bits & 0x7fu) & ((1 << fraction_bits) - 1);
+    const double magnitude = exponent == 0
+                                 ? std::ldexp(fraction, 1 - bias - fraction_bits)
+                                 : std::ldexp((1 << fraction_bits) + fraction, exponent - bias - fraction_bits);
+    return (bits & 0x80u) ? -magnitude : magnitude;
+}
+
+TEST(F8, WidensEveryValueAsDefined) {
+    for (std::uint32_t bits = 0; bits < 256; ++bits) {
+        SCOPED_TRACE(bits);
+        const float e4m3 = f8_e4m3_to_f32(static_cast<std::uint8_t>(bits));
+        const float e5m2 = f8_e5m2_to_f32(static_cast<std::uint8_t>(bits));
+        EXPECT_EQ(std::signbit(e4m3), bits >= 0x80);
+        EXPECT_EQ(std::signbit(e5m2), bits >= 0x80);
+        if ((bits & 0x7fu) == 0x7fu) {
+            EXPECT_TRUE(std::isnan(e4m3));
+        } else {
+            EXPECT_EQ(e4m3, f8_by_definition(bits, 3, 7));
+        }
+        if ((bits & 0x7fu) > 0x7cu) {
+            EXPECT_TRUE(std::isnan(e5m2));
+        } else if ((bits & 0x7fu) == 0x7cu) {
+            EXPECT_TRUE(std::isinf(e5m2));
+        } else {
+            EXPECT_EQ(e5m2, f8_by_definition(bits, 2, 15));
+        }
+    }
+    EXPECT_EQ(f8_e4m3_to_f32(0x7e), 448.0f);
+    EXPECT_EQ(f8_e5m2_to_f32(0x7b), 57344.0f);
+}
+
 TEST(E8M0, IsHalfOfAPowerOfTwo) {
     for (int e = 0; e < 256; ++e) {
         ASSERT_EQ(e8m0_half_to_f32(static_cast<std::uint8_t>(e)), std::ldexp(1.0f, e - 128)) << e;

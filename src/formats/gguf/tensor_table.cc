@@ -70,7 +70,8 @@ Result<const quant::TypeInfo*> read_type(Cursor& cursor, const Entry& entry) {
     const std::uint64_t start = cursor.offset();
     const Field field = entry.field("type");
     PUNA_TRY(const auto id, cursor.number<std::uint32_t>(field));
-    if (const quant::TypeInfo* type = quant::find_type(id)) return type;
+    if (const quant::TypeInfo* type = quant::find_type(id); type != nullptr && quant::is_gguf_type(type->type))
+        return type;
     const std::string_view retired = quant::retired_type_name(id);
     if (retired.empty()) return cursor.malformed(field, fmt::format("is {}, which is no known type", id), start);
     Error error = cursor.malformed(field, fmt::format("is {} ({}), which GGUF has retired", id, retired), start);

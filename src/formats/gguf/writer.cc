@@ -296,7 +296,7 @@ Result<std::uint64_t> data_bytes(const TensorEntry& tensor) {
     const auto bytes =
         well_formed ? base::checked_multiply(*elements / type.block_elements, type.block_bytes) : std::nullopt;
     const bool named = !tensor.name.empty() && tensor.name.size() <= max_tensor_name_bytes && is_utf8(tensor.name);
-    if (!bytes || !named || tensor.shape.size() > max_dimensions) {
+    if (!bytes || !named || tensor.shape.size() > max_dimensions || !quant::is_gguf_type(tensor.type)) {
         return cannot_write(
             fmt::format("tensor '{}' with this name and shape in {}", printable(tensor.name), type.name));
     }
