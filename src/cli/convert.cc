@@ -16,6 +16,7 @@ class ConvertCommand : public Command {
                                mix_names()));
         work_.declare(flags);
         flags.example("puna convert model-00001-of-00004.gguf model.gguf", "a model in four files as one");
+        flags.example("puna convert SmolLM2-135M/ smollm2-q8_0.gguf --type Q8_0", "a Hugging Face folder, quantized");
     }
 
     Result<int> execute(Output& output) override { return work_.run(type_, output); }

@@ -43,7 +43,7 @@ class ShowCommand : public Command {
 };
 
 void ShowCommand::declare(Flags& flags) {
-    flags.positional("FILE", positional_, "The model file.");
+    flags.positional("FILE", positional_, "The model file, or its folder.");
     flags.section("Model");
     declare_model(flags, model_);
     flags.section("Memory");

@@ -7,12 +7,14 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "base/try.h"
 #include "convert/tensor_values.h"
 #include "formats/gguf/layout.h"
 #include "formats/printable.h"
+#include "models/model.h"
 
 namespace puna::convert {
 namespace {
@@ -38,12 +40,6 @@ std::string describe(const PlannedTensor& tensor) {
 }
 
 Result<void> check_conversion(const PlannedTensor& tensor, const QuantizeOptions& options) {
-    if (tensor.source->parts.size() != 1) {
-        return Error{ErrorCode::not_yet,
-                     fmt::format("tensor '{}' lies in {} parts, which this version does not put together",
-                                 formats::printable(tensor.source->name), tensor.source->parts.size()),
-                     ""};
-    }
     if (tensor.type == tensor.source->type) return {};
     if (!quant::type_info(tensor.source->type).computes()) {
         return Error{ErrorCode::unsupported_tensor_type,
@@ -62,12 +58,20 @@ Result<void> check_conversion(const PlannedTensor& tensor, const QuantizeOptions
     return {};
 }
 
+/// The type that stands for `tensor`'s own in a GGUF file, where nothing else is asked for: all that F8 can say, F16
+/// can say too. What other programs compute beside the products is F32 in every GGUF file; `is_gguf`: there it was
+/// chosen.
+TensorType kept_type(const FoundTensor& tensor, bool is_gguf) {
+    if (!is_gguf && tensor.shape.size() < 2 && quant::type_info(tensor.type).computes()) return TensorType::F32;
+    return quant::is_gguf_type(tensor.type) ? tensor.type : TensorType::F16;
+}
+
 TensorType wanted_type(const FoundTensor& tensor, const QuantizeOptions& options, const ModelTraits& traits,
-                       std::vector<bool>& overrides_used) {
+                       bool is_gguf, std::vector<bool>& overrides_used) {
     if (holds_integers(tensor.type)) return tensor.type;
     const bool widen_all = options.mix != nullptr && options.mix->base == TensorType::F32;
-    if (!is_convertible(tensor)) return widen_all ? TensorType::F32 : tensor.type;
-    TensorType type = tensor.type;
+    if (!is_convertible(tensor)) return widen_all ? TensorType::F32 : kept_type(tensor, is_gguf);
+    TensorType type = kept_type(tensor, is_gguf);
     if (options.mix != nullptr) {
         type = options.pure ? options.mix->base : type_in_mix(*options.mix, tensor.name, traits);
     }
@@ -87,9 +91,24 @@ void set_unsigned(formats::Metadata& metadata, const std::string& key, std::uint
 /// Of the block layouts, which have not changed since 2023.
 constexpr std::uint32_t quantization_version = 2;
 
-formats::Metadata new_metadata(const formats::Metadata& old, const QuantizeOptions& options) {
+/// The mix that is the type of most weights; null if there is none of its name.
+const Mix* prevailing_mix(const std::vector<PlannedTensor>& tensors) {
+    std::map<TensorType, std::uint64_t> elements;
+    for (const PlannedTensor& tensor : tensors)
+        elements[tensor.type] += tensor.source->elements();
+    const auto most = std::max_element(elements.begin(), elements.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == elements.end() ? nullptr : find_mix(quant::type_info(most->first).name);
+}
+
+formats::Metadata new_metadata(const formats::Metadata& old, bool is_gguf, const std::vector<PlannedTensor>& tensors,
+                               const QuantizeOptions& options) {
     formats::Metadata metadata = old;
-    if (options.mix == nullptr) return metadata;
+    if (options.mix == nullptr) {
+        const Mix* mix = is_gguf ? nullptr : prevailing_mix(tensors);
+        if (mix != nullptr) set_unsigned(metadata, "general.file_type", mix->file_type);
+        return metadata;
+    }
     set_unsigned(metadata, "general.file_type", options.mix->file_type);
     if (is_quantized(options.mix->base)) {
         set_unsigned(metadata, "general.quantization_version", quantization_version);
@@ -97,14 +116,15 @@ formats::Metadata new_metadata(const formats::Metadata& old, const QuantizeOptio
     return metadata;
 }
 
-Result<std::vector<PlannedTensor>> plan_tensors(const formats::ModelFile& source, const QuantizeOptions& options) {
+Result<std::vector<PlannedTensor>> plan_tensors(const formats::ModelFile& source, bool is_gguf,
+                                                const QuantizeOptions& options) {
     const ModelTraits traits = traits_of(source);
     std::vector<bool> overrides_used(options.overrides.size());
     std::vector<PlannedTensor> tensors;
     tensors.reserve(source.tensors.size());
     for (const FoundTensor& found : source.tensors) {
         PlannedTensor tensor = {.source = &found, .wanted = found.type, .type = found.type, .bytes = 0};
-        tensor.wanted = wanted_type(found, options, traits, overrides_used);
+        tensor.wanted = wanted_type(found, options, traits, is_gguf, overrides_used);
         tensor.type = type_for_rows(tensor.wanted, found.shape.empty() ? 1 : found.shape.back());
         PUNA_CHECK(check_conversion(tensor, options));
         tensors.push_back(tensor);
@@ -144,10 +164,17 @@ class Conversion {
           to_(quant::type_info(tensor.type)),
           pool_(pool),
           limit_(largest_storable(tensor.type)),
-          source_(tensor.source->parts.front().data),
-          elements_(tensor.source->elements()) {}
+          elements_(tensor.source->elements()) {
+        ends_.reserve(tensor.source->parts.size());
+        std::uint64_t end = 0;
+        for (const formats::TensorPart& part : tensor.source->parts) {
+            end += part.data.size() / from_.block_bytes * from_.block_elements;
+            ends_.push_back(end);
+        }
+    }
 
     std::uint64_t elements() const { return elements_; }
+    const FoundTensor& source() const { return *tensor_.source; }
 
     /// Converts the elements [first, first + count) into `out`. Errors: invalid_number.
     Result<void> convert(std::uint64_t first, std::uint64_t count, std::byte* out, std::vector<float>& scratch) {
@@ -156,13 +183,16 @@ class Conversion {
         pool_.run(pieces, [&](std::size_t piece, std::size_t worker) {
             const std::uint64_t begin = piece * piece_elements;
             const std::uint64_t size = std::min(piece_elements, count - begin);
-            const std::byte* source = source_.data() + bytes_of(from_, first + begin);
             if (from_.type == to_.type) {
-                std::memcpy(out + bytes_of(to_, begin), source, bytes_of(to_, size));
+                std::byte* to = out + bytes_of(to_, begin);
+                for_each_stretch(first + begin, size, [&](std::span<const std::byte> source, std::uint64_t) {
+                    std::memcpy(to, source.data(), source.size());
+                    to += source.size();
+                });
                 return;
             }
             float* values = scratch.data() + worker * piece_elements;
-            from_.to_float(source, values, size);
+            decode(first + begin, size, values);
             const std::uint64_t place = first_bad(values, size);
             if (place != none) {
                 keep_least(bad, first + begin + place);
@@ -174,14 +204,36 @@ class Conversion {
         return {};
     }
 
-    /// Where the elements [first, first + count) lie in the source.
-    std::span<const std::byte> source_bytes(std::uint64_t first, std::uint64_t count) const {
-        return source_.subspan(bytes_of(from_, first), bytes_of(from_, count));
+    std::uint64_t source_bytes(std::uint64_t count) const { return bytes_of(from_, count); }
+
+    /// Calls `visit(bytes, part)` for each stretch of the source that the elements [first, first + count) lie in, in
+    /// their order. Parts are whole blocks.
+    template <typename Visit>
+    void for_each_stretch(std::uint64_t first, std::uint64_t count, Visit&& visit) const {
+        auto part = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin());
+        while (count > 0) {
+            const std::uint64_t begin = part == 0 ? 0 : ends_[part - 1];
+            const std::uint64_t size = std::min(count, ends_[part] - first);
+            const auto data = tensor_.source->parts[part].data;
+            if (size > 0) visit(data.subspan(bytes_of(from_, first - begin), bytes_of(from_, size)), part);
+            first += size;
+            count -= size;
+            ++part;
+        }
     }
+
     std::uint64_t result_bytes(std::uint64_t count) const { return bytes_of(to_, count); }
 
   private:
     static constexpr std::uint64_t none = std::numeric_limits<std::uint64_t>::max();
+
+    void decode(std::uint64_t first, std::uint64_t count, float* values) const {
+        for_each_stretch(first, count, [&](std::span<const std::byte> source, std::uint64_t) {
+            const std::uint64_t size = source.size() / from_.block_bytes * from_.block_elements;
+            from_.to_float(source.data(), values, size);
+            values += size;
+        });
+    }
 
     std::uint64_t first_bad(const float* values, std::uint64_t size) const {
         bool good = true;
@@ -202,7 +254,7 @@ class Conversion {
         // The block around it, decoded once more.
         const std::uint64_t start = element / from_.block_elements * from_.block_elements;
         std::vector<float> values(from_.block_elements);
-        from_.to_float(source_.data() + bytes_of(from_, start), values.data(), values.size());
+        decode(start, values.size(), values.data());
         const float value = values[element - start];
         const bool finite = std::isfinite(value);
         return {ErrorCode::invalid_number,
@@ -216,8 +268,8 @@ class Conversion {
     const TypeInfo& to_;
     base::ThreadPool& pool_;
     float limit_;
-    std::span<const std::byte> source_;
     std::uint64_t elements_;
+    std::vector<std::uint64_t> ends_;  // [parts]: of each the element behind it
 };
 
 /// Writes all tensors, and says how far it is.
@@ -239,7 +291,6 @@ class ModelWriter {
 
   private:
     Result<void> write(const PlannedTensor& tensor) {
-        const base::FileMapping& mapping = *tensor.source->parts.front().mapping;
         Conversion conversion(tensor, pool_);
         constexpr std::uint64_t chunk = piece_elements * chunk_pieces;
         for (std::uint64_t first = 0; first < conversion.elements(); first += chunk) {
@@ -248,13 +299,32 @@ class ModelWriter {
             if (buffer_.size() < bytes) buffer_.resize(bytes);
             // Zeros in place of a file that was cut short may look like anything: ask before the result is believed.
             const Result<void> converted = conversion.convert(first, count, buffer_.data(), scratch_);
-            PUNA_CHECK(mapping.check());
+            PUNA_CHECK(plan_.source->check_mappings());
             PUNA_CHECK(converted);
             PUNA_CHECK(out_.write(std::span(buffer_).first(bytes)));
-            mapping.release_pages(conversion.source_bytes(first, count));
-            PUNA_CHECK(advance(conversion.source_bytes(first, count).size()));
+            release(conversion, first, count);
+            PUNA_CHECK(advance(conversion.source_bytes(count)));
         }
         return {};
+    }
+
+    /// Gives back the memory of the pages that were read; parts may be less than a page, but lie together.
+    static void release(const Conversion& conversion, std::uint64_t first, std::uint64_t count) {
+        std::vector<std::pair<std::span<const std::byte>, const base::FileMapping*>> stretches;
+        conversion.for_each_stretch(first, count, [&](std::span<const std::byte> bytes, std::uint64_t part) {
+            const base::FileMapping* mapping = conversion.source().parts[part].mapping.get();
+            if (mapping != nullptr) stretches.emplace_back(bytes, mapping);
+        });
+        std::sort(stretches.begin(), stretches.end(),
+                  [](const auto& a, const auto& b) { return a.first.data() < b.first.data(); });
+        for (std::size_t i = 0; i < stretches.size();) {
+            auto [bytes, mapping] = stretches[i++];
+            while (i < stretches.size() && stretches[i].second == mapping &&
+                   stretches[i].first.data() == bytes.data() + bytes.size()) {
+                bytes = {bytes.data(), bytes.size() + stretches[i++].first.size()};
+            }
+            mapping->release_pages(bytes);
+        }
     }
 
     Result<void> advance(std::uint64_t bytes) {
@@ -278,14 +348,16 @@ class ModelWriter {
 Result<QuantizePlan> plan_quantization(std::shared_ptr<const formats::ModelFile> source,
                                        const QuantizeOptions& options) {
     QuantizePlan plan;
-    plan.source = std::move(source);
-    PUNA_TRY(plan.tensors, plan_tensors(*plan.source, options));
+    const bool is_gguf = source->dialect == formats::Dialect::gguf;
+    PUNA_TRY(plan.source, models::in_gguf_dialect(std::move(source)));
+    PUNA_TRY(plan.tensors, plan_tensors(*plan.source, is_gguf, options));
     std::vector<formats::gguf::TensorEntry> entries;
     entries.reserve(plan.tensors.size());
     for (const PlannedTensor& tensor : plan.tensors)
         entries.push_back({tensor.source->name, tensor.type, tensor.source->shape});
-    PUNA_TRY(plan.layout, formats::gguf::lay_out_file(new_metadata(plan.source->metadata, options),
-                                                      plan.source->vocabulary, entries));
+    PUNA_TRY(plan.layout,
+             formats::gguf::lay_out_file(new_metadata(plan.source->metadata, is_gguf, plan.tensors, options),
+                                         plan.source->vocabulary, entries));
     for (std::size_t i = 0; i < plan.tensors.size(); ++i)
         plan.tensors[i].bytes = plan.layout.tensor_bytes[i];
     return plan;

@@ -38,16 +38,17 @@ struct PlannedTensor {
 
 /// What will be written. Immutable; holds the source file.
 struct QuantizePlan {
-    std::shared_ptr<const formats::ModelFile> source;
-    std::vector<PlannedTensor> tensors;  // in the order of the source
+    std::shared_ptr<const formats::ModelFile> source;  // in GGUF's dialect
+    std::vector<PlannedTensor> tensors;                // in the order of the source
     formats::gguf::FileLayout layout;
 };
 
-/// Decides everything that can be decided without looking at a weight. general.file_type and
-/// general.quantization_version are set where a mix is given.
-/// Errors: invalid_argument (an override that fits no convertible tensor; quantized weights that would be quantized
-/// again without `allow_requantize`; a type that cannot be written), unsupported_tensor_type (weights that this build
-/// cannot decode), not_yet (a tensor in several parts), and those of lay_out_file.
+/// Decides everything that can be decided without looking at a weight. A model of another dialect becomes what GGUF
+/// calls it; its vectors become F32, and types that GGUF lacks F16, unless the mix says otherwise. general.file_type
+/// and general.quantization_version are set where a mix is given. Errors: invalid_argument (an override that fits no
+/// convertible tensor; quantized weights that would be quantized again without `allow_requantize`; a type that cannot
+/// be written), unsupported_tensor_type (weights that this build cannot decode), those of in_gguf_dialect and of
+/// lay_out_file.
 Result<QuantizePlan> plan_quantization(std::shared_ptr<const formats::ModelFile> source,
                                        const QuantizeOptions& options);
 

@@ -327,6 +327,10 @@ std::string Json::text(std::size_t limit) const {
     return printable(out, limit);
 }
 
+const std::string& Json::path() const {
+    return document_->path();
+}
+
 Error Json::malformed(std::string_view field, std::string_view problem) const {
     return {ErrorCode::file_malformed,
             fmt::format("{}: {} {} (at byte {})", printable_path(document_->path()), field, problem, offset()),

@@ -55,6 +55,8 @@ class Json {
 
     /// The value as JSON on one line, cut after about `limit` bytes.
     std::string text(std::size_t limit = 400) const;
+    /// Of the file.
+    const std::string& path() const;
     /// file_malformed: "PATH: FIELD PROBLEM (at byte OFFSET)".
     Error malformed(std::string_view field, std::string_view problem) const;
 

@@ -8,5 +8,7 @@
 namespace puna::models {
 
 Result<std::shared_ptr<const Model>> create_llama(std::shared_ptr<const formats::ModelFile> file);
+/// Of a file of another dialect.
+Result<std::shared_ptr<const formats::ModelFile>> llama_in_gguf(std::shared_ptr<const formats::ModelFile> file);
 
 }  // namespace puna::models

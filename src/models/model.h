@@ -65,6 +65,10 @@ class Model {
 /// Builds the model that `file` holds: hyper-parameters and tensors are checked against each other before anything is
 /// allocated. Errors: unsupported_architecture (lists what there is), unsupported_tensor_type, file_malformed.
 Result<std::shared_ptr<const Model>> create_model(std::shared_ptr<const formats::ModelFile> file);
+/// The model as a GGUF file would hold it: names, metadata and the order of rows as GGUF has them, the data in place (a
+/// tensor may come in many parts). A file of that dialect is given back as it is. Errors: those of create_model, and
+/// unsupported_tokenizer.
+Result<std::shared_ptr<const formats::ModelFile>> in_gguf_dialect(std::shared_ptr<const formats::ModelFile> file);
 /// Names of the architectures that `create_model` knows.
 std::vector<std::string> known_architectures();
 

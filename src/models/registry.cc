@@ -2,20 +2,53 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/try.h"
 #include "models/families.h"
 #include "models/model.h"
 
 namespace puna::models {
 namespace {
 
+using formats::Dialect;
+using formats::ModelFile;
+
 struct Family {
     std::string_view architecture;
-    Result<std::shared_ptr<const Model>> (*create)(std::shared_ptr<const formats::ModelFile> file);
+    std::vector<std::string_view> huggingface;  // what config.json calls it, `model_type`
+    Result<std::shared_ptr<const Model>> (*create)(std::shared_ptr<const ModelFile> file);
+    Result<std::shared_ptr<const ModelFile>> (*in_gguf)(std::shared_ptr<const ModelFile> file);
 };
 
-constexpr Family families[] = {
-    {"llama", create_llama},  // LLaMA 1 to 3, Mistral, SmolLM2
-};
+const std::vector<Family>& families() {
+    static const std::vector<Family> list = {
+        {"llama", {"llama", "mistral"}, create_llama, llama_in_gguf},  // LLaMA 1 to 3, Mistral, SmolLM2
+    };
+    return list;
+}
+
+Result<const Family*> find_family(const ModelFile& file) {
+    for (const Family& family : families()) {
+        const bool named = file.dialect == Dialect::huggingface
+                               ? std::ranges::find(family.huggingface, file.architecture) != family.huggingface.end()
+                               : family.architecture == file.architecture;
+        if (named) return &family;
+    }
+    if (file.architecture.empty() && file.dialect == Dialect::huggingface) {
+        return Error{
+            ErrorCode::unsupported_architecture,
+            fmt::format("{}: nothing says which architecture the weights are of", file.path),
+            fmt::format("the folder's config.json belongs beside them ('{}', 'model_type')", file.metadata_path)};
+    }
+    return Error{
+        ErrorCode::unsupported_architecture,
+        fmt::format("{}: the architecture '{}' is not one that this version runs", file.path, file.architecture),
+        fmt::format("it runs: {}", fmt::join(known_architectures(), ", "))};
+}
 
 }  // namespace
 
@@ -25,19 +58,20 @@ nn::KvCache::Shape Model::kv_shape(kernels::KvType type) const {
 
 std::vector<std::string> known_architectures() {
     std::vector<std::string> names;
-    for (const Family& family : families)
+    for (const Family& family : families())
         names.emplace_back(family.architecture);
     return names;
 }
 
-Result<std::shared_ptr<const Model>> create_model(std::shared_ptr<const formats::ModelFile> file) {
-    for (const Family& family : families) {
-        if (family.architecture == file->architecture) return family.create(std::move(file));
-    }
-    return Error{
-        ErrorCode::unsupported_architecture,
-        fmt::format("{}: the architecture '{}' is not one that this version runs", file->path, file->architecture),
-        fmt::format("it runs: {}", fmt::join(known_architectures(), ", "))};
+Result<std::shared_ptr<const Model>> create_model(std::shared_ptr<const ModelFile> file) {
+    PUNA_TRY(const Family* family, find_family(*file));
+    return family->create(std::move(file));
+}
+
+Result<std::shared_ptr<const ModelFile>> in_gguf_dialect(std::shared_ptr<const ModelFile> file) {
+    if (file->dialect == Dialect::gguf) return file;
+    PUNA_TRY(const Family* family, find_family(*file));
+    return family->in_gguf(std::move(file));
 }
 
 }  // namespace puna::models

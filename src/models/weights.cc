@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/try.h"
+#include "formats/printable.h"
 
 namespace puna::models {
 namespace {
@@ -59,8 +61,26 @@ Result<std::vector<float>> find_optional_vector(const formats::ModelFile& file, 
     return find_vector(file, name, count);
 }
 
+Result<void> check_all_used(const formats::ModelFile& file, std::vector<std::string> used,
+                            std::initializer_list<std::string_view> ignorable) {
+    std::sort(used.begin(), used.end());
+    for (const formats::FoundTensor& tensor : file.tensors) {
+        const auto ends_so = [&](std::string_view ending) { return tensor.name.ends_with(ending); };
+        if (std::binary_search(used.begin(), used.end(), tensor.name) ||
+            std::any_of(ignorable.begin(), ignorable.end(), ends_so)) {
+            continue;
+        }
+        return Error{ErrorCode::unsupported_architecture,
+                     fmt::format("{}: {} has no place in the models of '{}' that this version runs", file.path,
+                                 tensor.describe(), formats::printable(file.architecture)),
+                     "the model is of a variant that needs more than its architecture's name says"};
+    }
+    return {};
+}
+
 Error malformed_value(const formats::ModelFile& file, std::string_view key, std::string_view problem) {
-    return malformed(file, fmt::format("{} {}", file.metadata.describe(key), problem));
+    return {ErrorCode::file_malformed,
+            fmt::format("{}: {} {}", file.metadata_path, file.metadata.describe(key), problem), damaged_hint};
 }
 
 Result<std::int64_t> read_integer(const formats::ModelFile& file, const std::string& key, std::int64_t least,

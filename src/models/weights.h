@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,11 @@ Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std
 /// As find_vector, but an absent tensor gives an empty vector.
 Result<std::vector<float>> find_optional_vector(const formats::ModelFile& file, const std::string& name,
                                                 std::int64_t count);
+
+/// Errors: unsupported_architecture if the file has a tensor that is not among `used`: it would be left out in silence.
+/// One whose name ends in one of `ignorable` may be.
+Result<void> check_all_used(const formats::ModelFile& file, std::vector<std::string> used,
+                            std::initializer_list<std::string_view> ignorable);
 
 /// A file_malformed that names the hyper-parameter, what is wrong with it, and where it lies.
 Error malformed_value(const formats::ModelFile& file, std::string_view key, std::string_view problem);

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "puna/error.h"
 
 namespace puna::text {
 
@@ -41,6 +44,8 @@ struct Vocabulary {
     bool add_space_prefix = true;           // SentencePiece: a space before the text
     bool remove_extra_whitespaces = false;  // SentencePiece normalizer
     std::string chat_template;              // Jinja source; empty if none
+    std::vector<TokenId> more_ends;         // tokens that end a generation, beside eos, eot and eom
+    std::optional<Error> why_not;           // family other: why the tokenizer is not known, if there is more to say
 };
 
 }  // namespace puna::text

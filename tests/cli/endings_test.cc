@@ -103,7 +103,7 @@ TEST_F(Endings, FullDiskIsAnError) {
 TEST_F(Endings, FilesThatAreNotWhatTheyShouldBeExit3) {
     EXPECT_EQ(error_of({"run", "-m", folder_.path("none.gguf"), "-p", "the"}, 3)["code"], "file_not_found");
     EXPECT_EQ(error_of({"show", folder_.path("none.gguf")}, 3)["code"], "file_not_found");
-    EXPECT_EQ(error_of({"run", "-m", folder_.path(""), "-p", "the"}, 3)["code"], "file_unreadable");
+    EXPECT_EQ(error_of({"run", "-m", folder_.path(""), "-p", "the"}, 3)["code"], "unsupported_format");
     EXPECT_EQ(error_of({"run", "-m", tiny(), "-f", folder_.path("none.txt")}, 3)["code"], "file_not_found");
     EXPECT_EQ(error_of({"run", "-m", tiny(), "-f", folder_.path("")}, 3)["code"], "file_unreadable");
     const std::string text = folder_.write("text.gguf", std::string_view("this is no model, but a text"));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/try.h"
+#include "formats/gguf/layout.h"
 #include "formats/gguf/vocabulary_keys.h"
 #include "formats/printable.h"
 
@@ -232,6 +233,44 @@ class VocabularyReader {
 
 Result<Vocabulary> take_vocabulary(Metadata& metadata, std::string_view path) {
     return VocabularyReader(metadata, path).read();
+}
+
+Result<void> put_vocabulary(const Vocabulary& vocabulary, Metadata& metadata) {
+    if (vocabulary.why_not) return *vocabulary.why_not;
+    const bool sentencepiece = vocabulary.family == TokenizerFamily::sentencepiece_bpe;
+    if (vocabulary.family == TokenizerFamily::none) return {};
+    const auto set = [&](std::string_view key, MetadataValue value, ValueType type) {
+        metadata.values[std::string(key)] = std::move(value);
+        metadata.stored_types[std::string(key)] = static_cast<std::uint32_t>(type);
+    };
+    const auto set_id = [&](std::string_view key, TokenId id) {
+        if (id != text::no_token) set(key, static_cast<std::uint64_t>(id), ValueType::uint32);
+    };
+    set(model_key, std::string(sentencepiece ? "llama" : "gpt2"), ValueType::string);
+    set("tokenizer.ggml.pre", sentencepiece ? std::string("default") : vocabulary.pre_tokenizer, ValueType::string);
+    const auto store_array = [&](std::string_view key, ValueType type) {
+        metadata.stored_types[std::string(key)] = static_cast<std::uint32_t>(type);
+    };
+    store_array(tokens_key, ValueType::string);
+    if (!vocabulary.scores.empty()) store_array(scores_key, ValueType::float32);
+    if (!vocabulary.kinds.empty()) store_array(kinds_key, ValueType::int32);
+    if (!vocabulary.merges.empty()) store_array(merges_key, ValueType::string);
+    set_id("tokenizer.ggml.bos_token_id", vocabulary.bos);
+    set_id("tokenizer.ggml.eos_token_id", vocabulary.eos);
+    set_id("tokenizer.ggml.eot_token_id", vocabulary.eot);
+    set_id("tokenizer.ggml.eom_token_id", vocabulary.eom);
+    set_id("tokenizer.ggml.unknown_token_id", vocabulary.unk);
+    set_id("tokenizer.ggml.padding_token_id", vocabulary.pad);
+    set(add_bos_key, vocabulary.add_bos, ValueType::boolean);
+    set(add_eos_key, vocabulary.add_eos, ValueType::boolean);
+    if (sentencepiece) {
+        set("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix, ValueType::boolean);
+        set("tokenizer.ggml.remove_extra_whitespaces", vocabulary.remove_extra_whitespaces, ValueType::boolean);
+    }
+    if (!vocabulary.chat_template.empty()) {
+        set("tokenizer.chat_template", vocabulary.chat_template, ValueType::string);
+    }
+    return {};
 }
 
 }  // namespace puna::formats::gguf

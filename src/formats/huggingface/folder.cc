@@ -11,6 +11,7 @@
 
 #include "base/try.h"
 #include "formats/huggingface/side_files.h"
+#include "formats/huggingface/vocabulary.h"
 #include "formats/printable.h"
 #include "formats/safetensors/reader.h"
 #include "formats/safetensors/shards.h"
@@ -177,6 +178,7 @@ Result<std::shared_ptr<const ModelFile>> read_weights(const std::string& path,
     PUNA_CHECK(add_weights(weights, *model));
     const SideFiles side_files(folder);
     PUNA_CHECK(add_config(side_files, *model));
+    PUNA_TRY(model->vocabulary, read_vocabulary(side_files, model->metadata));
     model->name = model->architecture.empty() ? std::string() : name_of(folder);
     PUNA_CHECK(model->check_mappings());
     return std::shared_ptr<const ModelFile>(std::move(model));

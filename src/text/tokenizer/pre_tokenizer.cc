@@ -163,12 +163,13 @@ void split_smollm(std::string_view text, std::vector<std::size_t>& ends) {
 /// Vocabularies that were trained with a Unicode normalizer (Qwen2: NFC) expect composed text. The normalizer is no
 /// part of the file, and encoding here takes any bytes and gives them back, so text is never normalized: a letter that
 /// comes decomposed stays so, as in the other engines that read these files.
-constexpr std::array<PreTokenizer, 8> pre_tokenizers{{
+constexpr std::array<PreTokenizer, 9> pre_tokenizers{{
     {"default", split_with<gpt2_end>, false},
     {"gpt-2", split_with<gpt2_end>, false},
     {"llama-bpe", split_with<llama3_end<3>>, true},
     {"llama3", split_with<llama3_end<3>>, true},
     {"llama-v3", split_with<llama3_end<3>>, true},
+    {"dbrx", split_with<llama3_end<3>>, false},
     {"smollm", split_smollm, false},
     {"qwen2", split_with<llama3_end<1>>, false},
     {"deepseek-r1-qwen", split_with<llama3_end<1>>, false},

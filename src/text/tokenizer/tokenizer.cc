@@ -45,6 +45,10 @@ Result<void> check_lists(const Vocabulary& vocabulary) {
         return malformed_vocabulary(
             fmt::format("the {} token is {}, but the vocabulary has {} tokens", name, id, size));
     }
+    for (const TokenId id : vocabulary.more_ends) {
+        if (id >= 0 && static_cast<std::size_t>(id) < size) continue;
+        return malformed_vocabulary(fmt::format("an end token is {}, but the vocabulary has {} tokens", id, size));
+    }
     return {};
 }
 
@@ -70,6 +74,7 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(Vocabulary vocabulary
                          "use a model file that brings its tokenizer"};
         case TokenizerFamily::other: break;
     }
+    if (vocabulary.why_not) return *vocabulary.why_not;
     return Error{ErrorCode::unsupported_tokenizer,
                  fmt::format("the tokenizer family {} is not known", quoted(vocabulary.family_name)),
                  "known are SentencePiece BPE (\"llama\") and byte-level BPE (\"gpt2\")"};
@@ -78,6 +83,7 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(Vocabulary vocabulary
 Tokenizer::Tokenizer(Vocabulary vocabulary, UserDefined user_defined)
     : vocabulary_(std::move(vocabulary)), user_defined_(user_defined) {
     end_tokens_ = {vocabulary_.eos, vocabulary_.eot, vocabulary_.eom};
+    end_tokens_.insert(end_tokens_.end(), vocabulary_.more_ends.begin(), vocabulary_.more_ends.end());
     std::erase(end_tokens_, no_token);
     for (std::size_t i = 0; i < size(); ++i) {
         const auto id = static_cast<TokenId>(i);
