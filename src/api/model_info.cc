@@ -13,9 +13,11 @@ std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) {
     return base::checked_add(a, b).value_or(std::numeric_limits<std::uint64_t>::max());
 }
 
-/// A number that the file gives under its architecture's prefix; 0 if there is none, or no such number.
-std::uint32_t hyper_parameter(const formats::ModelFile& file, std::string_view name) {
-    const auto value = file.metadata.unsigned_integer(file.architecture + "." + std::string(name));
+/// A number that the file gives, in GGUF under its architecture's prefix; 0 if there is none, or no such number.
+std::uint32_t hyper_parameter(const formats::ModelFile& file, std::string_view gguf, std::string_view huggingface) {
+    const bool is_folder = file.dialect == formats::Dialect::huggingface;
+    const auto value = file.metadata.unsigned_integer(is_folder ? std::string(huggingface)
+                                                                : file.architecture + "." + std::string(gguf));
     if (!value.ok() || !*value || **value > std::numeric_limits<std::uint32_t>::max()) return 0;
     return static_cast<std::uint32_t>(**value);
 }
@@ -30,12 +32,12 @@ void describe_dimensions(const models::Dimensions& dimensions, ModelInfo& info) 
 }
 
 void describe_claims(const formats::ModelFile& file, ModelInfo& info) {
-    info.context_tokens = hyper_parameter(file, "context_length");
+    info.context_tokens = hyper_parameter(file, "context_length", "max_position_embeddings");
     info.vocabulary_tokens = static_cast<std::uint32_t>(file.vocabulary.tokens.size());
-    info.embedding_length = hyper_parameter(file, "embedding_length");
-    info.block_count = hyper_parameter(file, "block_count");
-    info.head_count = hyper_parameter(file, "attention.head_count");
-    info.head_count_kv = hyper_parameter(file, "attention.head_count_kv");
+    info.embedding_length = hyper_parameter(file, "embedding_length", "hidden_size");
+    info.block_count = hyper_parameter(file, "block_count", "num_hidden_layers");
+    info.head_count = hyper_parameter(file, "attention.head_count", "num_attention_heads");
+    info.head_count_kv = hyper_parameter(file, "attention.head_count_kv", "num_key_value_heads");
 }
 
 }  // namespace

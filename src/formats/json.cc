@@ -95,6 +95,9 @@ class JsonReader {
         if (depth > JsonDocument::max_depth) {
             return problem(fmt::format("is nested more than {} deep", JsonDocument::max_depth), at);
         }
+        if (document_.nodes_.size() >= JsonDocument::max_values) {
+            return problem(fmt::format("holds more than {} values", JsonDocument::max_values), at);
+        }
         ondemand::json_type type;
         if (const auto error = v.type().get(type)) return failed(error, at);
         switch (type) {

@@ -77,7 +77,8 @@ class Json {
 class JsonDocument {
   public:
     static constexpr std::size_t max_depth = 64;
-    static constexpr std::size_t max_bytes = std::size_t{1} << 30;
+    static constexpr std::size_t max_bytes = std::size_t{256} << 20;
+    static constexpr std::size_t max_values = std::size_t{1} << 24;  // keys counted too
 
     /// Copies what it needs of `text`. `path` and `base`, the text's place in its file, are for messages; `field` names
     /// the whole in them. Errors: file_malformed, out_of_memory.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/try.h"
+#include "formats/printable.h"
 #include "models/families.h"
 #include "models/model.h"
 
@@ -44,10 +45,10 @@ Result<const Family*> find_family(const ModelFile& file) {
             fmt::format("{}: nothing says which architecture the weights are of", file.path),
             fmt::format("the folder's config.json belongs beside them ('{}', 'model_type')", file.metadata_path)};
     }
-    return Error{
-        ErrorCode::unsupported_architecture,
-        fmt::format("{}: the architecture '{}' is not one that this version runs", file.path, file.architecture),
-        fmt::format("it runs: {}", fmt::join(known_architectures(), ", "))};
+    return Error{ErrorCode::unsupported_architecture,
+                 fmt::format("{}: the architecture '{}' is not one that this version runs", file.path,
+                             formats::printable(file.architecture)),
+                 fmt::format("it runs: {}", fmt::join(known_architectures(), ", "))};
 }
 
 }  // namespace

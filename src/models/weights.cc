@@ -14,26 +14,37 @@ namespace {
 
 constexpr auto damaged_hint = "the file is damaged, or was made for another program";
 
-Error malformed(const formats::ModelFile& file, const std::string& what) {
-    return {ErrorCode::file_malformed, fmt::format("{}: {}", file.path, what), damaged_hint};
+/// The file that holds the tensor, for messages.
+const std::string& path_of(const formats::ModelFile& file, const formats::FoundTensor& tensor) {
+    const auto& mapping = tensor.parts.front().mapping;
+    return mapping == nullptr ? file.path : mapping->path();
+}
+
+Error malformed(const formats::ModelFile& file, const formats::FoundTensor& tensor, const std::string& what) {
+    return {ErrorCode::file_malformed, fmt::format("{}: {} {}", path_of(file, tensor), tensor.describe(), what),
+            damaged_hint};
 }
 
 /// The tensor, of a type that computes, whose shape is `shape`.
 Result<const formats::FoundTensor*> find_tensor(const formats::ModelFile& file, const std::string& name,
                                                 const std::vector<std::uint64_t>& shape) {
     const formats::FoundTensor* tensor = file.find_tensor(name);
-    if (tensor == nullptr) return malformed(file, fmt::format("tensor '{}' is missing", name));
+    if (tensor == nullptr) {
+        return Error{ErrorCode::file_malformed, fmt::format("{}: tensor '{}' is missing", file.path, name),
+                     damaged_hint};
+    }
     if (tensor->shape != shape) {
-        return malformed(file, fmt::format("{} has shape [{}], the hyper-parameters ask for [{}]", tensor->describe(),
-                                           fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
+        return malformed(file, *tensor,
+                         fmt::format("has shape [{}], the hyper-parameters ask for [{}]",
+                                     fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
     }
     if (!quant::type_info(tensor->type).computes()) {
         return Error{ErrorCode::unsupported_tensor_type,
-                     fmt::format("{}: {} has type {}, which this version does not compute", file.path,
+                     fmt::format("{}: {} has type {}, which this version does not compute", path_of(file, *tensor),
                                  tensor->describe(), quant::type_info(tensor->type).name),
                      "use a file whose tensors have a type that computes, such as Q4_K, Q8_0 or F16"};
     }
-    if (tensor->parts.size() != 1) return malformed(file, fmt::format("{} is split over files", tensor->describe()));
+    if (tensor->parts.size() != 1) return malformed(file, *tensor, "is split over files");
     return tensor;
 }
 
@@ -71,8 +82,8 @@ Result<void> check_all_used(const formats::ModelFile& file, std::vector<std::str
             continue;
         }
         return Error{ErrorCode::unsupported_architecture,
-                     fmt::format("{}: {} has no place in the models of '{}' that this version runs", file.path,
-                                 tensor.describe(), formats::printable(file.architecture)),
+                     fmt::format("{}: {} has no place in the models of '{}' that this version runs",
+                                 path_of(file, tensor), tensor.describe(), formats::printable(file.architecture)),
                      "the model is of a variant that needs more than its architecture's name says"};
     }
     return {};

@@ -33,7 +33,7 @@ class HuggingFaceFolder {
         folder_.write(name, std::string_view(text));
         return *this;
     }
-    HuggingFaceFolder& write(const std::string& name, const OrderedJson& json) { return write(name, json.dump()); }
+    HuggingFaceFolder& write_json(const std::string& name, const OrderedJson& json) { return write(name, json.dump()); }
     /// A file of tests/formats/data/tokenizers/<tokenizer>/.
     HuggingFaceFolder& copy(const std::string& tokenizer, const std::string& name) {
         return write(name, read_text(data_path("tokenizers/" + tokenizer + "/" + name)));

@@ -12,7 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using text::EncodeOptions;
 using text::no_token;
 using text::TokenId;
 using text::Tokenizer;
@@ -169,7 +168,7 @@ TEST_F(Beside, AnEndThatIsNoTokenIsAnError) {
 
 TEST_F(Beside, RowsWithoutATokenAreUnusedTokens) {
     const std::size_t size = folder_.vocabulary().tokens.size();
-    folder_.write("config.json", OrderedJson{{"vocab_size", size + 3}});
+    folder_.write_json("config.json", OrderedJson{{"vocab_size", size + 3}});
     const Vocabulary vocabulary = folder_.vocabulary();
     ASSERT_EQ(vocabulary.tokens.size(), size + 3);
     EXPECT_EQ(vocabulary.kinds.back(), TokenKind::unused);
@@ -184,7 +183,7 @@ TEST_F(Beside, ABeginTokenIsTheTemplatesOrTheConfigs) {
         R"({"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false},)"
         R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<|im_start|>","type_id":0}},)"
         R"({"Sequence":{"id":"A","type_id":0}}],"pair":[],"special_tokens":{}}]})");
-    folder_.write("tokenizer.json", json);
+    folder_.write_json("tokenizer.json", json);
     Vocabulary vocabulary = folder_.vocabulary();
     EXPECT_TRUE(vocabulary.add_bos);
     EXPECT_EQ(vocabulary.tokens[static_cast<std::size_t>(vocabulary.bos)], "<|im_start|>");
@@ -214,11 +213,11 @@ TEST(AddedTokens, WithoutATokenizerJsonAreListedByTextOrId) {
     HuggingFaceFolder folder;
     folder.copy("llama", "tokenizer.model");
     const auto size = static_cast<TokenId>(folder.vocabulary().tokens.size());
-    folder.write("added_tokens.json", OrderedJson{{"<|a|>", size}, {"<|b|>", size + 1}})
-        .write("tokenizer_config.json",
-               OrderedJson{{"added_tokens_decoder",
-                            {{std::to_string(size + 1), {{"content", "<|b|>"}, {"special", false}}},
-                             {std::to_string(size + 2), {{"content", "<|c|>"}, {"special", true}}}}}});
+    folder.write_json("added_tokens.json", OrderedJson{{"<|a|>", size}, {"<|b|>", size + 1}})
+        .write_json("tokenizer_config.json",
+                    OrderedJson{{"added_tokens_decoder",
+                                 {{std::to_string(size + 1), {{"content", "<|b|>"}, {"special", false}}},
+                                  {std::to_string(size + 2), {{"content", "<|c|>"}, {"special", true}}}}}});
     const Vocabulary vocabulary = folder.vocabulary();
     ASSERT_EQ(vocabulary.tokens.size(), static_cast<std::size_t>(size) + 3);
     EXPECT_EQ(vocabulary.kinds[static_cast<std::size_t>(size)], TokenKind::control);
@@ -245,7 +244,7 @@ TEST_P(UnknownStructure, IsPrintedAndTheModelStillShown) {
         OrderedJson::parse(read_text(data_path(std::string("tokenizers/") + p.tokenizer + "/tokenizer.json")));
     json[OrderedJson::json_pointer(p.place)] = OrderedJson::parse(p.value);
     HuggingFaceFolder folder;
-    const Vocabulary vocabulary = folder.write("tokenizer.json", json).vocabulary();
+    const Vocabulary vocabulary = folder.write_json("tokenizer.json", json).vocabulary();
     ASSERT_EQ(vocabulary.family, TokenizerFamily::other);
     ASSERT_TRUE(vocabulary.why_not.has_value());
     EXPECT_EQ(vocabulary.why_not->code, ErrorCode::unsupported_tokenizer);
@@ -292,14 +291,14 @@ TEST(Metaspace, IsTheOtherWayToWriteSpaces) {
     json["pre_tokenizer"] =
         OrderedJson::parse(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false})");
     HuggingFaceFolder folder;
-    EXPECT_TRUE(folder.write("tokenizer.json", json).vocabulary().add_space_prefix);
+    EXPECT_TRUE(folder.write_json("tokenizer.json", json).vocabulary().add_space_prefix);
     json["pre_tokenizer"]["prepend_scheme"] = "never";
     json["decoder"]["decoders"].erase(3);
-    const Vocabulary vocabulary = folder.write("tokenizer.json", json).vocabulary();
+    const Vocabulary vocabulary = folder.write_json("tokenizer.json", json).vocabulary();
     EXPECT_EQ(vocabulary.family, TokenizerFamily::sentencepiece_bpe);
     EXPECT_FALSE(vocabulary.add_space_prefix);
     json["pre_tokenizer"]["split"] = true;
-    EXPECT_EQ(folder.write("tokenizer.json", json).vocabulary().family, TokenizerFamily::other);
+    EXPECT_EQ(folder.write_json("tokenizer.json", json).vocabulary().family, TokenizerFamily::other);
 }
 
 }  // namespace

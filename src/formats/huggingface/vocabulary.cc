@@ -50,7 +50,7 @@ class VocabularyReader {
         PUNA_TRY(tokenizer_config_, files_.read_json("tokenizer_config.json"));
         PUNA_TRY(special_tokens_, files_.read_json("special_tokens_map.json"));
         PUNA_CHECK(read_tokens());
-        if (vocabulary_.family != TokenizerFamily::none) {
+        if (!vocabulary_.tokens.empty()) {
             PUNA_CHECK(fit_to_embedding());
             PUNA_CHECK(read_special_ids());
             read_options();

@@ -1,0 +1,69 @@
+// The commands on a Hugging Face folder: what they say is what they say of the GGUF file that it was made from.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "cli/fixture.h"
+
+namespace puna::cli {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
+
+class HuggingFace : public CommandLine {
+  protected:
+    const std::string model = data_folder + "huggingface/tiny_llama1";
+    const std::string original = data_folder + "tiny_llama1.gguf";
+};
+
+TEST_F(HuggingFace, RunsAndTokenizesLikeTheGgufFile) {
+    for (const std::string& path : {model, model + "/", model + "/model.safetensors"}) {
+        const std::vector<std::string> run = {"-p", "the llama", "-n", "8", "--temp", "0"};
+        std::vector<std::string> here = {"run", "-m", path};
+        std::vector<std::string> there = {"run", "-m", original};
+        here.insert(here.end(), run.begin(), run.end());
+        there.insert(there.end(), run.begin(), run.end());
+        const Json found = json_of(here);
+        EXPECT_EQ(found["ids"], json_of(there)["ids"]);
+        EXPECT_EQ(found["text"], json_of(there)["text"]);
+        EXPECT_EQ(json_of({"tokenize", "-m", path, "-p", "a llama"}),
+                  json_of({"tokenize", "-m", original, "-p", "a llama"}));
+    }
+}
+
+TEST_F(HuggingFace, ShowsTheFolder) {
+    const Json json = json_of({"show", model});
+    EXPECT_EQ(json["name"], "tiny_llama1");
+    EXPECT_EQ(json["architecture"], "llama");
+    EXPECT_EQ(json["runnable"], true);
+    EXPECT_EQ(json["vocabulary"], 288);
+    EXPECT_EQ(json["parameters"], json_of({"show", original})["parameters"]);
+}
+
+TEST_F(HuggingFace, ConvertsToAFileThatRunsAlike) {
+    const std::string out = folder_.path("out.gguf");
+    EXPECT_EQ(json_of({"convert", model, out})["types"]["F32"]["tensors"], 21);
+    std::vector<std::string> run = {"run", "-m", out, "-p", "x", "-n", "8", "--temp", "0"};
+    const Json converted = json_of(run);
+    run[2] = model;
+    EXPECT_EQ(converted["ids"], json_of(run)["ids"]);
+    EXPECT_EQ(json_of({"convert", model, folder_.path("q8.gguf"), "--type", "q8_0"})["types"]["Q8_0"]["tensors"], 16);
+}
+
+TEST_F(HuggingFace, WhatIsWrongWithItEndsWith3AndLeavesNoFile) {
+    std::filesystem::create_directory(folder_.path("m"));
+    std::filesystem::create_directory(folder_.path("out"));
+    folder_.write("m/config.json", std::string_view(R"({"model_type":"llama"})"));
+    EXPECT_EQ(error_of({"show", folder_.path("m")}, 3)["code"], "unsupported_format");
+    folder_.write("m/model.safetensors", std::string_view("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F{}"));
+    const Json error = error_of({"convert", folder_.path("m"), folder_.path("out/o.gguf")}, 3);
+    EXPECT_EQ(error["code"], "file_malformed");
+    EXPECT_THAT(error["message"].get<std::string>(),
+                HasSubstr("model.safetensors: header size is 9223372036854775807"));
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path("out")));
+}
+
+}  // namespace
+}  // namespace puna::cli
