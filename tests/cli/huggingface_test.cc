@@ -49,7 +49,8 @@ TEST_F(HuggingFace, ConvertsToAFileThatRunsAlike) {
     const Json converted = json_of(run);
     run[2] = model;
     EXPECT_EQ(converted["ids"], json_of(run)["ids"]);
-    EXPECT_EQ(json_of({"convert", model, folder_.path("q8.gguf"), "--type", "q8_0"})["types"]["Q8_0"]["tensors"], 16);
+    // Rows of ffn_down do not divide into Q8_0's blocks: two of the sixteen matrices become F16.
+    EXPECT_EQ(json_of({"convert", model, folder_.path("q8.gguf"), "--type", "q8_0"})["types"]["Q8_0"]["tensors"], 14);
 }
 
 TEST_F(HuggingFace, WhatIsWrongWithItEndsWith3AndLeavesNoFile) {
