@@ -230,6 +230,8 @@ Result<void> check_huggingface_variant(const ModelFile& file) {
         return unsupported(
             file, fmt::format("the activation function '{}' is not the family's", formats::printable(*activation)));
     }
+    PUNA_TRY(const auto interleaved, metadata.boolean("rope_interleaved"));
+    if (interleaved.value_or(false)) return unsupported(file, "'rope_interleaved' is true, and must be false");
     constexpr std::string_view quantization = "quantization_config.";
     const auto quantized = metadata.values.lower_bound(quantization);
     if (quantized != metadata.values.end() && quantized->first.starts_with(quantization)) {

@@ -137,6 +137,7 @@ TEST_F(Changed, VariantsThatAreNotTheFamilysAreRefusedByName) {
         {"model_type", "qwen9", ErrorCode::unsupported_architecture, "the architecture 'qwen9'"},
         {"architectures", {"LlamaForSequenceClassification"}, ErrorCode::unsupported_architecture, "'architectures'"},
         {"hidden_act", "gelu", ErrorCode::unsupported_architecture, "'gelu'"},
+        {"rope_interleaved", true, ErrorCode::unsupported_architecture, "'rope_interleaved'"},
         {"partial_rotary_factor", 0.5, ErrorCode::unsupported_architecture, "partial_rotary_factor is 0.5"},
         {"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}, ErrorCode::unsupported_architecture, "'yarn'"},
         {"rope_scaling", {{"type", "dynamic"}, {"factor", 4.0}}, ErrorCode::unsupported_architecture, "'dynamic'"},
