@@ -29,7 +29,7 @@ import tokenizers
 from gguf.quants import dequantize
 from safetensors.numpy import save_file
 from sentencepiece import sentencepiece_model_pb2
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from make_tokenizer_expected import PRE_TOKENIZERS
 from tokenizer_texts import CORPUS, TRAINING
@@ -246,7 +246,6 @@ def make_sentencepiece():
         v = read_vocabulary(name)
         model = sentencepiece_model(v["tokens"], v["kinds"], v["scores"], v["add_space_prefix"],
                                     v["remove_extra_whitespaces"], v["unk"])
-        # Characters outside the pieces' own, as the trainer would have it; user-defined symbols are taken whole.
         processor = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
         for text, ids in zip(CORPUS, v["ids"], strict=True):
             assert processor.encode(text) == ids
