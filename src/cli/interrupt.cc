@@ -87,4 +87,15 @@ void InterruptWatch::watch() {
     }
 }
 
+ReadingInterrupts::ReadingInterrupts() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    sigemptyset(&action.sa_mask);  // and no SA_RESTART
+    ::sigaction(SIGINT, &action, &previous_);
+}
+
+ReadingInterrupts::~ReadingInterrupts() {
+    ::sigaction(SIGINT, &previous_, nullptr);
+}
+
 }  // namespace puna::cli

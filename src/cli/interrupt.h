@@ -36,4 +36,17 @@ class InterruptWatch {
     std::thread thread_;
 };
 
+/// While it lives, SIGINT does no more than to end a system call that waits. What it did before, it does again
+/// afterwards.
+class ReadingInterrupts {
+  public:
+    ReadingInterrupts();
+    ~ReadingInterrupts();
+    ReadingInterrupts(const ReadingInterrupts&) = delete;
+    ReadingInterrupts& operator=(const ReadingInterrupts&) = delete;
+
+  private:
+    struct sigaction previous_ = {};
+};
+
 }  // namespace puna::cli

@@ -16,7 +16,8 @@ Result<std::optional<std::string>> LineSource::next() {
         searched_ = buffer_.size();
         std::array<char, 4096> chunk;
         const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
-        if (got < 0 && errno == EINTR) continue;
+        interrupted_ = got < 0 && errno == EINTR;
+        if (interrupted_) return std::optional<std::string>();
         if (got < 0) return base::system_error(ErrorCode::file_unreadable, "read", "standard input", errno);
         if (got == 0) {
             searched_ = 0;

@@ -35,7 +35,8 @@ class Repl {
     }
 
     Result<void> restore(const Session& session);
-    Result<void> turn(const std::string& text);
+    /// False: the reply was interrupted.
+    Result<bool> turn(const std::string& text);
     Result<void> save();
 
   private:
@@ -67,7 +68,7 @@ Result<void> Repl::restore(const Session& session) {
     return {};
 }
 
-Result<void> Repl::turn(const std::string& text) {
+Result<bool> Repl::turn(const std::string& text) {
     Request request = options_.request({});
     const bool first = tokens_.empty();
     PUNA_TRY(const std::vector<TokenId> ids,
@@ -110,9 +111,13 @@ Result<void> Repl::turn(const std::string& text) {
     draws_ += transcript->ids.size();
     if (transcript->finished.reason == FinishReason::context)
         note(fmt::format("the context of {} tokens is full: the reply ends here", context));
-    if (options_.json)
-        return output_.write_line(json_line(to_json(*transcript, engine_.info(), load_ms_, /*with_logprobs=*/false)));
-    return transcript->text.ends_with('\n') ? Result<void>() : output_.write("\n");
+    if (options_.json) {
+        PUNA_CHECK(
+            output_.write_line(json_line(to_json(*transcript, engine_.info(), load_ms_, /*with_logprobs=*/false))));
+    } else if (!transcript->text.ends_with('\n')) {
+        PUNA_CHECK(output_.write("\n"));
+    }
+    return transcript->finished.reason != FinishReason::cancelled;
 }
 
 Result<void> Repl::save() {
@@ -133,10 +138,10 @@ std::string in_template(const std::optional<std::string>& wrapper, const std::st
     return wrapper ? substitute_prompt(*wrapper, line) : line;
 }
 
-Result<void> at_terminal(Repl& repl, const std::optional<std::string>& wrapper, const Output& output) {
+Result<bool> at_terminal(Repl& repl, const std::optional<std::string>& wrapper, const Output& output) {
     using Line = LineEditor::Line;
     PUNA_TRY(const auto editor, LineEditor::create([](const std::string&) { return std::vector<std::string>(); }, {}));
-    const PromptSignals signals;
+    const ReadingInterrupts signals;
     while (!output.closed()) {
         const Line entry = read_entry(*editor, ">> ", ".. ");
         if (entry.kind == Line::Kind::end) break;
@@ -145,17 +150,21 @@ Result<void> at_terminal(Repl& repl, const std::optional<std::string>& wrapper, 
         if (const auto done = repl.turn(in_template(wrapper, entry.text)); !done.ok())
             report_error(done.error(), /*json=*/false);
     }
-    return {};
+    return true;
 }
 
-Result<void> in_lines(Repl& repl, const std::optional<std::string>& wrapper, const Output& output) {
+/// False: it was interrupted.
+Result<bool> in_lines(Repl& repl, const std::optional<std::string>& wrapper, const Output& output) {
+    const ReadingInterrupts signals;
     LineSource lines;
     while (!output.closed()) {
         PUNA_TRY(const std::optional<std::string> line, lines.next());
-        if (!line) return {};
-        if (!line->empty()) PUNA_CHECK(repl.turn(in_template(wrapper, *line)));
+        if (!line) return !lines.interrupted();
+        if (line->empty()) continue;
+        PUNA_TRY(const bool whole, repl.turn(in_template(wrapper, *line)));
+        if (!whole) return output.closed();
     }
-    return {};
+    return true;
 }
 
 }  // namespace
@@ -173,10 +182,10 @@ Result<int> run_repl(const RunOptions& options, const std::string& model_path, O
     if (options.source.prompt) PUNA_CHECK(repl.turn(in_template(wrapper, *options.source.prompt)));
 
     const bool terminal = ::isatty(STDIN_FILENO) == 1 && output.is_terminal() && !options.json;
-    const Result<void> ended = terminal ? at_terminal(repl, wrapper, output) : in_lines(repl, wrapper, output);
+    const Result<bool> ended = terminal ? at_terminal(repl, wrapper, output) : in_lines(repl, wrapper, output);
     PUNA_CHECK(repl.save());  // whatever ended it
     PUNA_CHECK(ended);
-    return exit_ok;
+    return *ended ? exit_ok : exit_interrupted;
 }
 
 }  // namespace puna::cli

@@ -41,7 +41,7 @@ struct RunOptions {
 
     void declare(Flags& flags);
     /// What flags say together; fills the logit bias, the KV type and the constraint, whose file it reads.
-    /// Errors: invalid_argument, not_yet, and those of reading a file.
+    /// Errors: invalid_argument, and those of reading a file.
     Result<void> check();
     Request request(std::string prompt) const;
 };

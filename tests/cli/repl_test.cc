@@ -81,11 +81,12 @@ TEST_F(Repl, IsSavedAndGoneOnWith) {
 
 TEST_F(Repl, AFullContextIsToldAndSaved) {
     const std::string file = folder_.path("talk");
-    const std::vector<std::string> small = {"--num-ctx-tokens", "40", "--persist-session", file};
-    Outcome outcome = run_puna(repl(small), {.input = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n"});
+    Outcome outcome = run_puna({"run", "-m", tiny(), "--repl", "--ignore-eos", "--num-ctx-tokens", "40", "--seed", "3",
+                                "--persist-session", file},
+                               {.input = "one\ntwo\n"});
     EXPECT_EQ(outcome.exit_code, 1);
     EXPECT_THAT(outcome.err, HasSubstr("the context of 40 tokens is full: the reply ends here"));
-    EXPECT_THAT(outcome.err, HasSubstr("context holds 40"));
+    EXPECT_THAT(outcome.err, HasSubstr("and the context holds 40"));
     EXPECT_EQ(json_of({"session", "show", file})["tokens"], 41);
 
     outcome = run_puna(repl({"--num-ctx-tokens", "40", "--when-full", "shift"}),

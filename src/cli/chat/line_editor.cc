@@ -197,15 +197,4 @@ LineEditor::Line read_entry(LineEditor& editor, const std::string& prompt, const
     return entry;
 }
 
-PromptSignals::PromptSignals() {
-    struct sigaction action = {};
-    action.sa_handler = [](int) {};
-    sigemptyset(&action.sa_mask);  // and no SA_RESTART
-    ::sigaction(SIGINT, &action, &previous_);
-}
-
-PromptSignals::~PromptSignals() {
-    ::sigaction(SIGINT, &previous_, nullptr);
-}
-
 }  // namespace puna::cli

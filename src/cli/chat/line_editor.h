@@ -1,8 +1,6 @@
 // Lines from a terminal, with editing, history, completion and bracketed paste.
 #pragma once
 
-#include <signal.h>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,17 +43,5 @@ class LineEditor {
 
 /// A line, or several: between `"""` marks, or as long as they end with a backslash. Ctrl-C takes all of them back.
 LineEditor::Line read_entry(LineEditor& editor, const std::string& prompt, const std::string& more_prompt);
-
-/// While it lives, SIGINT does no more than to end the reading of a line. What it did before, it does again afterwards.
-class PromptSignals {
-  public:
-    PromptSignals();
-    ~PromptSignals();
-    PromptSignals(const PromptSignals&) = delete;
-    PromptSignals& operator=(const PromptSignals&) = delete;
-
-  private:
-    struct sigaction previous_ = {};
-};
 
 }  // namespace puna::cli

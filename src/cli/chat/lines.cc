@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "cli/chat/chat_session.h"
 #include "cli/exit_code.h"
+#include "cli/interrupt.h"
 #include "cli/line_source.h"
 
 namespace puna::cli {
@@ -24,34 +25,41 @@ Result<ChatMessage> parse_message(const std::string& line, std::size_t number) {
                  R"(a line is an object like {"role": "user", "content": "Hello"})"};
 }
 
-Result<void> answer(ChatSession& chat, const std::string& question, bool json) {
+/// False: it was interrupted.
+Result<bool> answer(ChatSession& chat, const std::string& question, bool json) {
     bool ends_line = false;
     const auto transcript = ask(chat, &question, [&](std::string_view piece) -> Result<void> {
         ends_line = piece.ends_with('\n');
         return json ? Result<void>() : chat.output.write(piece);
     });
     PUNA_CHECK(transcript);
-    if (json) return chat.output.write_line(json_line(reply_json(chat, *transcript)));
-    return ends_line ? Result<void>() : chat.output.write("\n");
+    if (json) {
+        PUNA_CHECK(chat.output.write_line(json_line(reply_json(chat, *transcript))));
+    } else if (!ends_line) {
+        PUNA_CHECK(chat.output.write("\n"));
+    }
+    return transcript->finished.reason != FinishReason::cancelled;
 }
 
 }  // namespace
 
 Result<int> talk_in_lines(ChatSession& chat, bool json) {
+    const ReadingInterrupts signals;
     LineSource lines;
     std::size_t number = 0;
-    while (!chat.output.closed()) {
+    bool goes_on = true;
+    while (goes_on && !chat.output.closed()) {
         PUNA_TRY(const std::optional<std::string> line, lines.next());
         if (!line) break;
         ++number;
         if (line->empty()) continue;
         if (!json) {
-            PUNA_CHECK(answer(chat, *line, json));
+            PUNA_TRY(goes_on, answer(chat, *line, json));
             continue;
         }
         PUNA_TRY(ChatMessage message, parse_message(*line, number));
         if (message.role == "user") {
-            PUNA_CHECK(answer(chat, message.content, json));
+            PUNA_TRY(goes_on, answer(chat, message.content, json));
         } else if (message.role == "system") {
             chat.conversation.set_system(message.content);
         } else {
@@ -59,7 +67,8 @@ Result<int> talk_in_lines(ChatSession& chat, bool json) {
         }
     }
     PUNA_CHECK(chat.save());
-    return exit_ok;
+    const bool interrupted = lines.interrupted() || (!goes_on && !chat.output.closed());
+    return interrupted ? exit_interrupted : exit_ok;
 }
 
 }  // namespace puna::cli

@@ -7,6 +7,7 @@
 #include "cli/chat/line_editor.h"
 #include "cli/chat/slash_commands.h"
 #include "cli/exit_code.h"
+#include "cli/interrupt.h"
 #include "cli/terminal_text.h"
 
 namespace puna::cli {
@@ -83,7 +84,7 @@ Result<int> talk_at_terminal(ChatSession& chat, const std::string& history_file)
                                   .reply = [&](const std::string* question) { talker->reply(question); }});
     PUNA_TRY(const auto editor,
              LineEditor::create([&](const std::string& line) { return commands.complete(line); }, history_file));
-    const PromptSignals signals;
+    const ReadingInterrupts signals;
     TerminalChat terminal(chat, *editor, commands);
     talker = &terminal;
     return terminal.run();
