@@ -34,8 +34,9 @@ struct SamplingOptions {
 /// What the text that comes must match, from its first byte to its last.
 struct Constraint {
     enum class Kind {
-        gbnf,   ///< a grammar in GBNF, whose rule `root` must match
-        regex,  ///< a regular expression, which the whole text must match
+        gbnf,         ///< a grammar in GBNF, whose rule `root` must match
+        regex,        ///< a regular expression, which the whole text must match
+        json_schema,  ///< a JSON Schema (draft 2020-12), under which the text must be a valid JSON value
     };
     Kind kind = Kind::gbnf;
     std::string source;  ///< docs/constraints.md says what is supported

@@ -27,6 +27,7 @@ struct RunOptions {
     std::optional<std::uint32_t> logprobs;
     std::vector<std::string> stop;
     std::optional<std::string> grammar_file;
+    std::optional<std::string> schema_file;
     std::optional<std::string> regex;
     std::optional<Constraint> constraint;
     bool float16 = false;
@@ -44,6 +45,9 @@ struct RunOptions {
     /// Errors: invalid_argument, and those of reading a file.
     Result<void> check();
     Request request(std::string prompt) const;
+
+  private:
+    Result<void> read_constraint();
 };
 
 }  // namespace puna::cli

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "text/grammar/json_schema.h"
 #include "text/grammar/pattern_parser.h"
 
 namespace puna::engine {
@@ -12,6 +13,7 @@ Result<text::grammar::Grammar> compile_grammar(const Constraint& constraint) {
     switch (constraint.kind) {
         case Constraint::Kind::gbnf: return text::grammar::compile_gbnf(constraint.source);
         case Constraint::Kind::regex: return text::grammar::compile_regex(constraint.source);
+        case Constraint::Kind::json_schema: return text::grammar::compile_json_schema(constraint.source);
     }
     return Error{ErrorCode::invalid_argument, "the constraint is of no known kind", "give a Constraint::Kind"};
 }

@@ -219,6 +219,12 @@ TEST_F(Run, AConstraintIsKept) {
     const Outcome outcome = run_puna({"-m", tiny(), "-p", "the", "--grammar", grammar, "--temp", "1.5"});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_THAT(outcome.out, testing::AnyOf("yes!", "no!"));
+    const std::string schema = folder_.write(
+        "schema.json",
+        R"({"type":"object","properties":{"n":{"type":"integer","minimum":3,"maximum":4}},"required":["n"]})");
+    const Json object =
+        Json::parse(json_of({"-m", demo(), "-p", "A number:", "--json-schema", schema})["text"].get<std::string>());
+    EXPECT_THAT(object["n"].get<int>(), testing::AnyOf(3, 4));
 }
 
 TEST_F(Run, AConstraintThatIsNoneIsAnErrorBeforeTheAnswer) {
@@ -227,6 +233,9 @@ TEST_F(Run, AConstraintThatIsNoneIsAnErrorBeforeTheAnswer) {
               "invalid_argument");
     EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--grammar", "/no/such/file"}, 3)["code"], "file_not_found");
     EXPECT_EQ(error_of({"-m", tiny(), "-p", "the", "--grammar", "x", "--regex", "x"}, 2)["code"], "invalid_argument");
+    const Json refused =
+        error_of({"-m", tiny(), "-p", "the", "--json-schema", folder_.write("not", R"({"not":{}})")}, 2);
+    EXPECT_THAT(refused["message"].get<std::string>(), HasSubstr("'not'"));
     EXPECT_EQ(error_of({"-m", tiny(), "-p", "-", "--grammar", "-"}, 2)["code"], "invalid_argument");
 }
 

@@ -169,6 +169,7 @@ TEST_F(Usage, EveryFlagOfRunIsInItsHelp) {
                              "--min-p",
                              "--stop",
                              "--grammar",
+                             "--json-schema",
                              "--regex",
                              "--logprobs",
                              "--echo",

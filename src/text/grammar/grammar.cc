@@ -48,7 +48,7 @@ GrammarBuilder::Id GrammarBuilder::add(Expression expression) {
 GrammarBuilder::Id GrammarBuilder::bytes(std::string_view text) {
     std::vector<Id> parts;
     for (const char c : text)
-        parts.push_back(byte(static_cast<std::uint8_t>(c), static_cast<std::uint8_t>(c)));
+        parts.push_back(byte_range(static_cast<std::uint8_t>(c), static_cast<std::uint8_t>(c)));
     return sequence(std::move(parts));
 }
 
@@ -71,7 +71,7 @@ void GrammarBuilder::add_utf8(char32_t first, char32_t last, std::vector<Id>& ch
     append_utf8(high, last);
     std::vector<Id> parts;
     for (std::size_t i = 0; i < low.size(); ++i)
-        parts.push_back(byte(static_cast<std::uint8_t>(low[i]), static_cast<std::uint8_t>(high[i])));
+        parts.push_back(byte_range(static_cast<std::uint8_t>(low[i]), static_cast<std::uint8_t>(high[i])));
     choices.push_back(sequence(std::move(parts)));
 }
 

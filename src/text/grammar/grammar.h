@@ -43,6 +43,8 @@ class GrammarBuilder {
     using Id = std::uint32_t;
 
     Id bytes(std::string_view text);
+    /// One byte from `low` to `high`.
+    Id byte_range(std::uint8_t low, std::uint8_t high) { return add({Kind::byte, low, high, {}}); }
     /// One character, in UTF-8, out of any of `ranges`; surrogates are left out.
     Id characters(const std::vector<CharRange>& ranges);
     Id sequence(std::vector<Id> parts);
@@ -67,7 +69,6 @@ class GrammarBuilder {
     class Compiler;
 
     Id add(Expression expression);
-    Id byte(std::uint32_t low, std::uint32_t high) { return add({Kind::byte, low, high, {}}); }
     void add_utf8(char32_t first, char32_t last, std::vector<Id>& choices);
 
     std::vector<Expression> expressions_;

@@ -38,7 +38,9 @@ bool is_name(char c) {
 
 class Parser {
   public:
-    Parser(std::string_view text, bool gbnf) : text_(text), gbnf_(gbnf) {}
+    enum class Form { gbnf, whole_regex, search_regex };
+    Parser(std::string_view text, Form form)
+        : text_(text), gbnf_(form == Form::gbnf), search_(form == Form::search_regex) {}
 
     Result<Grammar> parse() {
         if (text_.size() > max_text) return fail("is longer than 1 MiB");
@@ -127,9 +129,12 @@ class Parser {
         const std::uint32_t root = builder_.add_rule();
         take("^");
         anchored_ = at_ != 0;
-        PUNA_TRY(const Id body, parse_choice());
+        PUNA_TRY(Id body, parse_choice());
         if (!end()) return fail("has a ')' without its '('");
         if (bound_ && choices_at_top_ > 1) return fail("has ^ or $ beside a | that is not in a group");
+        const auto anything = [&] { return builder_.repeat(builder_.characters({{0, max_code_point}}), 0, unbounded); };
+        if (search_ && !anchored_) body = builder_.sequence({anything(), body});
+        if (search_ && !anchored_at_end_) body = builder_.sequence({body, anything()});
         builder_.define(root, body);
         return builder_.compile(root);
     }
@@ -142,7 +147,7 @@ class Parser {
                 if (gbnf_ && at_rule()) break;
                 if (!gbnf_ && peek() == '$' && at_ + 1 == text_.size()) {
                     ++at_;
-                    bound_ = true;
+                    bound_ = anchored_at_end_ = true;
                     break;
                 }
                 PUNA_TRY(const Id part, parse_repeat());
@@ -313,10 +318,10 @@ class Parser {
     }
 
     std::string_view text_;
-    bool gbnf_;
+    bool gbnf_, search_;
     std::size_t at_ = 0;
     int groups_ = 0, depth_ = 0;
-    bool anchored_ = false, bound_ = false;
+    bool anchored_ = false, anchored_at_end_ = false, bound_ = false;
     std::size_t choices_at_top_ = 0;
     GrammarBuilder builder_;
     std::map<std::string, Rule> rules_;
@@ -325,10 +330,13 @@ class Parser {
 }  // namespace
 
 Result<Grammar> compile_regex(std::string_view regex) {
-    return Parser(regex, false).parse();
+    return Parser(regex, Parser::Form::whole_regex).parse();
+}
+Result<Grammar> compile_regex_search(std::string_view regex) {
+    return Parser(regex, Parser::Form::search_regex).parse();
 }
 Result<Grammar> compile_gbnf(std::string_view gbnf) {
-    return Parser(gbnf, true).parse();
+    return Parser(gbnf, Parser::Form::gbnf).parse();
 }
 
 }  // namespace puna::text::grammar

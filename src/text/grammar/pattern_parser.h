@@ -13,6 +13,9 @@ namespace puna::text::grammar {
 /// are errors, which name the byte offset.
 Result<Grammar> compile_regex(std::string_view regex);
 
+/// As above, but the expression may match anywhere within the text, as JSON Schema's `pattern` does.
+Result<Grammar> compile_regex_search(std::string_view regex);
+
 /// Compiles GBNF, the notation of llama.cpp's grammars: `name ::= alternatives`, with "literals", [classes], `.` (any
 /// character), (groups), the repetitions of regular expressions, and # comments; rule `root` is what must match. A rule
 /// ends where the next `name ::=` begins. Left recursion is allowed.
