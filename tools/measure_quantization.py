@@ -4,8 +4,11 @@
 Prints a table of relative errors (the root of the squared error's sum over that of the squared weights') for the table in
 docs/quantization.md. Authoring time only; needs the packages gguf and numpy, and both programs:
     python3 tools/measure_quantization.py --puna build/release/puna --peer llama-quantize [MODEL.gguf]
+    python3 tools/measure_quantization.py ... --by-importance [MODEL.gguf IMATRIX.gguf]
 Without a model, weights are random: normally distributed, and with heavier tails (Student's t, 5 degrees of freedom).
 A model in a quantized type is decoded first; what is measured then is the loss on the decoded weights.
+With --by-importance both programs get the same importance matrix (for random weights, one of log-normal numbers), and
+each squared error counts as often as the matrix says.
 """
 
 import argparse
@@ -43,14 +46,39 @@ def decoded(tensor):
     return gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float64)
 
 
-def relative_error(source, result, wanted):
+def write_random_imatrix(path, random):
+    writer = gguf.GGUFWriter(path, "")
+    writer.add_string("general.type", "imatrix")
+    writer.add_array("imatrix.datasets", ["random"])
+    writer.add_uint32("imatrix.chunk_count", 1)
+    writer.add_uint32("imatrix.chunk_size", 512)
+    for name in ("blk.0.ffn_down", "blk.0.ffn_up"):
+        squares = 512 * np.exp(random.standard_normal((1, 512)))
+        writer.add_tensor(f"{name}.weight.in_sum2", squares.astype(np.float32))
+        writer.add_tensor(f"{name}.weight.counts", np.full((1, 1), 512, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def importances(path):
+    """What the columns of each tensor count; none without a file: then all count the same, in every tensor."""
+    if path is None:
+        return None
+    return {name.removesuffix(".in_sum2"): tensor.data.astype(np.float64).reshape(-1)
+            for name, tensor in tensors(path).items() if name.endswith(".in_sum2")}
+
+
+def relative_error(source, result, wanted, importance):
     """Over the tensors that are in the type that was asked for."""
     error = power = 0.0
     for name, tensor in result.items():
-        if tensor.tensor_type.name == wanted:
+        if tensor.tensor_type.name == wanted and (importance is None or name in importance):
             weights = decoded(source[name])
-            error += np.sum((decoded(tensor) - weights) ** 2)
-            power += np.sum(weights**2)
+            counts = 1.0 if importance is None else importance[name] / np.mean(importance[name])
+            error += np.sum(counts * (decoded(tensor) - weights) ** 2)
+            power += np.sum(counts * weights**2)
     return (error / power) ** 0.5 if power else float("nan")
 
 
@@ -58,14 +86,16 @@ def run(*command):
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
 
 
-def measure(source_path, puna, peer, folder, title):
+def measure(source_path, puna, peer, folder, title, imatrix=None):
     source = tensors(source_path)
+    importance = importances(imatrix)
+    by = [] if imatrix is None else ["--imatrix", imatrix]
     print(f"\n{title}\n| type | puna | llama-quantize |\n|---|---|---|")
     for name in TYPES:
         peer_name = PEER_NAMES.get(name, name)
-        run(puna, "quantize", source_path, folder / "p.gguf", peer_name, "--pure", "--force")
-        run(peer, "--pure", source_path, folder / "l.gguf", peer_name, "1")
-        errors = [relative_error(source, tensors(folder / file), name) for file in ("p.gguf", "l.gguf")]
+        run(puna, "quantize", source_path, folder / "p.gguf", peer_name, "--pure", "--force", *by)
+        run(peer, "--pure", *by, source_path, folder / "l.gguf", peer_name, "1")
+        errors = [relative_error(source, tensors(folder / file), name, importance) for file in ("p.gguf", "l.gguf")]
         mark = "" if errors[0] <= errors[1] * 1.0005 else " worse"
         print(f"| {name} | {errors[0]:.5f} | {errors[1]:.5f} |{mark}", flush=True)
 
@@ -74,7 +104,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--puna", required=True)
     parser.add_argument("--peer", required=True)
+    parser.add_argument("--by-importance", action="store_true")
     parser.add_argument("model", nargs="?")
+    parser.add_argument("imatrix", nargs="?")
     arguments = parser.parse_args()
     random = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as name:
@@ -82,11 +114,14 @@ def main():
         source = folder / "source.gguf"
         if arguments.model:
             run(arguments.puna, "convert", arguments.model, source, "--type", "F16")
-            measure(source, arguments.puna, arguments.peer, folder, arguments.model)
+            measure(source, arguments.puna, arguments.peer, folder, arguments.model, arguments.imatrix)
             return
+        imatrix = folder / "imatrix.gguf" if arguments.by_importance else None
+        if imatrix:
+            write_random_imatrix(imatrix, random)
         for title, draw in [("normal", random.standard_normal), ("Student's t", lambda n: random.standard_t(5, n))]:
             write_random_model(source, draw)
-            measure(source, arguments.puna, arguments.peer, folder, title)
+            measure(source, arguments.puna, arguments.peer, folder, title, imatrix)
 
 
 if __name__ == "__main__":

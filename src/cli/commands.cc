@@ -35,6 +35,8 @@ constexpr Entry entries[] = {
     {"bench", "-m FILE", "Measure the speed of prompt and generation beside what this machine can do.",
      make_bench_command},
     {"quantize", "IN OUT TYPE", "Write a model's weights in fewer bits, as a GGUF file.", make_quantize_command},
+    {"imatrix", "-m FILE -f TEXT -o FILE", "Find out which weights matter most, for 'puna quantize --imatrix'.",
+     make_imatrix_command},
     {"convert", "IN OUT", "Write a model as one GGUF file, its tensors as they are or in another type.",
      make_convert_command},
     {"split", "IN [OUT] --max-size SIZE", "Write a GGUF model as several files.", make_split_command},

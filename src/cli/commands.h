@@ -32,6 +32,7 @@ std::unique_ptr<Command> make_perplexity_command();
 std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_convert_command();
 std::unique_ptr<Command> make_quantize_command();
+std::unique_ptr<Command> make_imatrix_command();
 std::unique_ptr<Command> make_split_command();
 std::unique_ptr<Command> make_merge_command();
 std::unique_ptr<Command> make_session_command();

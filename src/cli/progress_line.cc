@@ -19,18 +19,29 @@ std::string duration_words(double seconds) {
     return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
 }
 
+double part_of(std::uint64_t done, std::uint64_t all) {
+    return all == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(all);
+}
+
 }  // namespace
 
 ProgressLine::ProgressLine() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::show(std::uint64_t done, std::uint64_t all) {
+    show_words(part_of(done, all), bytes_words(all));
+}
+
+void ProgressLine::show(std::uint64_t done, std::uint64_t all, std::string_view unit) {
+    show_words(part_of(done, all), fmt::format("{} {}", all, unit));
+}
+
+void ProgressLine::show_words(double part, const std::string& all) {
     const auto now = std::chrono::steady_clock::now();
     if (now - last_shown_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(10))) return;
     last_shown_ = now;
-    const double part = all == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(all);
     const std::string left =
         part > 0.01 ? fmt::format(", {} left", duration_words(seconds() / part * (1 - part))) : std::string();
-    talk(fmt::format("{}puna: {:3.0f} % of {}{}{}", terminal_ ? "\r\x1b[K" : "", 100 * part, bytes_words(all), left,
+    talk(fmt::format("{}puna: {:3.0f} % of {}{}{}", terminal_ ? "\r\x1b[K" : "", 100 * part, all, left,
                      terminal_ ? "" : "\n"));
     shown_ = true;
 }

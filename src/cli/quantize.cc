@@ -16,6 +16,8 @@ class QuantizeCommand : public Command {
         flags.example("puna quantize model-f16.gguf model-q4_k_m.gguf Q4_K_M", "the usual choice for 4 bits");
         flags.example("puna quantize model-f16.gguf model.gguf Q4_K_S --tensor-type 'blk.*.attn_v.weight=Q8_0'",
                       "with another type for some tensors");
+        flags.example("puna quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf",
+                      "with an importance matrix, which matters most at 3 bits and less");
     }
 
     Result<int> execute(Output& output) override {

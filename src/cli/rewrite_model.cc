@@ -14,11 +14,13 @@
 #include "cli/target_file.h"
 #include "cli/tensor_words.h"
 #include "cli/units.h"
+#include "convert/imatrix.h"
 #include "formats/printable.h"
 
 namespace puna::cli {
 namespace {
 
+using convert::Imatrix;
 using convert::PlannedTensor;
 using convert::QuantizePlan;
 
@@ -64,6 +66,19 @@ std::vector<Fallback> fallbacks(const QuantizePlan& plan) {
     for (const auto& [key, count] : counts)
         all.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), count});
     return all;
+}
+
+void report_importance(const QuantizePlan& plan) {
+    if (plan.imatrix == nullptr) return;
+    const auto missing = std::count_if(plan.tensors.begin(), plan.tensors.end(),
+                                       [](const PlannedTensor& tensor) { return tensor.misses_importance; });
+    if (missing == 0) return;
+    note(fmt::format(
+        "the importance matrix knows nothing of {} {} (such as '{}'), whose weights count all the same", missing,
+        missing == 1 ? "tensor" : "tensors",
+        formats::printable(std::find_if(plan.tensors.begin(), plan.tensors.end(), [](const PlannedTensor& t) {
+                               return t.misses_importance;
+                           })->source->name)));
 }
 
 void report_fallbacks(const QuantizePlan& plan) {
@@ -131,7 +146,9 @@ Json summary(const QuantizePlan& plan) {
             {"output_bytes", plan.layout.file_bytes},
             {"bits_per_weight", bits_per_weight(plan)},
             {"types", types},
-            {"fallbacks", instead}};
+            {"fallbacks", instead},
+            {"by_importance", std::count_if(plan.tensors.begin(), plan.tensors.end(),
+                                            [](const PlannedTensor& tensor) { return tensor.importance != nullptr; })}};
 }
 
 Json plan_json(const QuantizePlan& plan) {
@@ -182,6 +199,9 @@ void RewriteModel::declare(Flags& flags) {
                 "Give TYPE to the tensors whose names match GLOB (* and ? stand for characters). May be repeated; the "
                 "last that matches decides.");
     flags.flag("--pure", pure_, "All matrices in one type: no exceptions for those that matter more.");
+    flags.text("--imatrix", "FILE", imatrix_,
+               "Choose codes so that the weights that matter most lose least: an importance matrix, as 'puna imatrix' "
+               "or llama-imatrix makes it.");
     flags.flag("--allow-requantize", allow_requantize_,
                "Quantize weights that are quantized already, at the loss of both.");
     declare_work(flags);
@@ -203,6 +223,15 @@ Result<convert::QuantizeOptions> RewriteModel::options(const std::optional<std::
         PUNA_TRY(options.mix, parse_mix(*type));
     } else if (pure_) {
         return Error{ErrorCode::invalid_argument, "--pure is given without a type", "give --type TYPE"};
+    }
+    if (imatrix_) {
+        if (!type && tensor_types_.empty()) {
+            return Error{ErrorCode::invalid_argument, "--imatrix is given, and nothing is to be quantized",
+                         "give --type TYPE"};
+        }
+        PUNA_TRY(Imatrix matrix, convert::read_imatrix(*imatrix_));
+        options.imatrix = std::make_shared<const Imatrix>(std::move(matrix));
+        options.imatrix_name = *imatrix_;
     }
     options.pure = pure_;
     options.allow_requantize = allow_requantize_;
@@ -240,6 +269,7 @@ Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& ou
     if (shards_only_) PUNA_CHECK(check_sharded(*source));
     PUNA_TRY(const QuantizePlan plan, convert::plan_quantization(source, chosen));
     report_fallbacks(plan);
+    report_importance(plan);
     if (dry_run_) {
         PUNA_CHECK(json_ ? output.write_line(json_line(plan_json(plan))) : output.write(plan_table(plan)));
         return exit_ok;

@@ -35,6 +35,7 @@ class RewriteModel {
     std::optional<std::string> output_;
     std::vector<std::string> tensor_types_;
     std::optional<std::uint32_t> threads_;
+    std::optional<std::string> imatrix_;
     bool shards_only_ = false;
     bool pure_ = false;
     bool allow_requantize_ = false;

@@ -15,7 +15,8 @@ Result<std::unique_ptr<Evaluator>> Evaluator::create(std::shared_ptr<const model
     PUNA_TRY(evaluator->runner_, evaluator->model_->create_runner({.kernels = options.kernels,
                                                                    .activations = options.activations,
                                                                    .pool = options.pool,
-                                                                   .max_batch_rows = options.batch_rows}));
+                                                                   .max_batch_rows = options.batch_rows,
+                                                                   .observer = options.observer}));
     return evaluator;
 }
 

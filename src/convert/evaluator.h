@@ -11,6 +11,7 @@
 #include "models/model.h"
 #include "nn/batch.h"
 #include "nn/kv_cache.h"
+#include "nn/linear.h"
 #include "puna/error.h"
 
 namespace puna::convert {
@@ -21,7 +22,8 @@ struct EvaluatorOptions {
     kernels::KvType kv_type = kernels::KvType::f16;
     base::ThreadPool* pool = nullptr;  // must outlive the evaluator
     std::int64_t batch_rows = 512;
-    std::int64_t capacity_positions = 512;  // of all sequences together; each takes whole KV blocks
+    std::int64_t capacity_positions = 512;   // of all sequences together; each takes whole KV blocks
+    nn::LinearObserver* observer = nullptr;  // must outlive the evaluator; null: nobody looks
 };
 
 /// For one thread at a time.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/try.h"
+#include "convert/chunked_text.h"
 #include "formats/printable.h"
 
 namespace puna::convert {
@@ -22,17 +23,6 @@ PerplexityResult estimate(const Tally& tally, std::int64_t chunks) {
     return result;
 }
 
-/// How chunks are laid into steps: `chunks` of them side by side, `span` positions of each a step.
-struct Layout {
-    std::int64_t chunks;
-    std::int64_t span;
-};
-
-Layout layout(const PerplexityOptions& options) {
-    const std::int64_t chunks = std::max<std::int64_t>(1, options.batch_rows / options.chunk_tokens);
-    return {chunks, std::min(options.chunk_tokens, options.batch_rows / chunks)};
-}
-
 /// The measurement at work: chunks [first, first + n) go through both evaluators, step by step.
 class Measurement {
   public:
@@ -41,8 +31,7 @@ class Measurement {
         : measured_(measured),
           peers_(peers),
           pool_(pool),
-          tokens_(tokens),
-          begin_(begin),
+          text_{tokens, begin, options.chunk_tokens},
           options_(options),
           tally_(peers.reference != nullptr || peers.base != nullptr) {}
 
@@ -50,40 +39,9 @@ class Measurement {
     const Tally& tally() const { return tally_; }
 
   private:
-    /// A sequence of each chunk in an evaluator's cache, given back at the end.
-    class Slots {
-      public:
-        Slots(nn::KvCache& cache, std::int64_t count) : cache_(cache) {
-            for (std::int64_t i = 0; i < count; ++i)
-                slots_.push_back(cache.add_sequence());
-        }
-        ~Slots() {
-            for (const std::int32_t slot : slots_)
-                cache_.remove_sequence(slot);
-        }
-        Slots(const Slots&) = delete;
-        Slots& operator=(const Slots&) = delete;
-        std::int32_t operator[](std::int64_t i) const { return slots_[static_cast<std::size_t>(i)]; }
-        Result<void> reserve(std::int64_t positions) {
-            for (const std::int32_t slot : slots_)
-                PUNA_CHECK(cache_.reserve(slot, positions));
-            return {};
-        }
-
-      private:
-        nn::KvCache& cache_;
-        std::vector<std::int32_t> slots_;
-    };
-
     bool is_scored(std::int64_t position) const {
         return position >= options_.chunk_tokens / 2 && position + 1 < options_.chunk_tokens;
     }
-    TokenId token(std::int64_t chunk, std::int64_t position) const {
-        if (position == 0 && begin_) return *begin_;
-        return tokens_[static_cast<std::size_t>(chunk * options_.chunk_tokens + position)];
-    }
-    nn::Batch batch(std::int64_t first, std::int64_t count, std::int64_t from, std::int64_t to,
-                    const Slots& slots) const;
     Result<void> score_rows(std::span<const float> logits, std::span<const float> reference);
     Result<void> record_rows(std::span<const float> logits);
     Result<void> find_base_rows();
@@ -91,8 +49,7 @@ class Measurement {
     Evaluator& measured_;
     PerplexityPeers peers_;
     base::ThreadPool& pool_;
-    std::span<const TokenId> tokens_;
-    std::optional<TokenId> begin_;
+    ChunkedText text_;
     PerplexityOptions options_;
     Tally tally_;
 
@@ -107,27 +64,17 @@ class Measurement {
     std::vector<std::byte> recorded_;        // [scored_][row_bytes], with a recording
 };
 
-nn::Batch Measurement::batch(std::int64_t first, std::int64_t count, std::int64_t from, std::int64_t to,
-                             const Slots& slots) const {
-    nn::Batch batch;
-    for (std::int64_t c = 0; c < count; ++c) {
-        for (std::int64_t position = from; position < to; ++position) {
-            batch.add(token(first + c, position), position, slots[c], is_scored(position));
-        }
-    }
-    return batch;
-}
-
 Result<void> Measurement::score_chunks(std::int64_t first, std::int64_t count) {
     const std::int64_t length = options_.chunk_tokens;
-    const std::int64_t span = layout(options_).span;
-    Slots slots(measured_.cache(), count);
+    const std::int64_t span = lay_out_chunks(length, options_.batch_rows).span;
+    ChunkSlots slots(measured_, count);
     PUNA_CHECK(slots.reserve(length));
-    std::optional<Slots> reference_slots;
+    std::optional<ChunkSlots> reference_slots;
     if (peers_.reference != nullptr) {
-        reference_slots.emplace(peers_.reference->cache(), count);
+        reference_slots.emplace(*peers_.reference, count);
         PUNA_CHECK(reference_slots->reserve(length));
     }
+    const auto wanted = [this](std::int64_t position) { return is_scored(position); };
     for (std::int64_t from = 0; from < length; from += span) {
         const std::int64_t to = std::min(from + span, length);
         scored_.clear();
@@ -136,10 +83,10 @@ Result<void> Measurement::score_chunks(std::int64_t first, std::int64_t count) {
                 if (is_scored(position)) scored_.push_back({c, position});
             }
         }
-        PUNA_TRY(const std::span<const float> logits, measured_.forward(batch(first, count, from, to, slots)));
+        PUNA_TRY(const std::span<const float> logits, measured_.forward(slots.batch(text_, first, from, to, wanted)));
         std::span<const float> reference;
         if (peers_.reference != nullptr) {
-            PUNA_TRY(reference, peers_.reference->forward(batch(first, count, from, to, *reference_slots)));
+            PUNA_TRY(reference, peers_.reference->forward(reference_slots->batch(text_, first, from, to, wanted)));
         }
         PUNA_CHECK(score_rows(logits, reference));
     }
@@ -152,7 +99,7 @@ Result<void> Measurement::score_rows(std::span<const float> logits, std::span<co
     scores_.resize(scored_.size());
     pool_.run(scored_.size(), [&](std::size_t row, std::size_t) {
         const std::span<const float> q = logits.subspan(row * vocabulary, vocabulary);
-        const TokenId next = token(scored_[row].chunk, scored_[row].position + 1);
+        const TokenId next = text_.token(scored_[row].chunk, scored_[row].position + 1);
         if (peers_.base != nullptr) {
             scores_[row] = score_prediction(q, base_rows_[row], next);
         } else if (peers_.reference != nullptr) {
@@ -195,11 +142,6 @@ Result<void> Measurement::record_rows(std::span<const float> logits) {
     return peers_.recording->write(recorded_);
 }
 
-Error too_short(std::size_t tokens, std::int64_t chunk) {
-    return {ErrorCode::text_too_short, fmt::format("the text has {} tokens, and one chunk takes {}", tokens, chunk),
-            "take a longer text, or smaller chunks"};
-}
-
 Result<void> check_base(const KlBase& base, std::int64_t vocabulary, std::int64_t chunk_tokens, std::int64_t chunks) {
     const KlBaseShape& shape = base.shape();
     if (shape.vocabulary != vocabulary) {
@@ -220,7 +162,7 @@ Result<void> check_base(const KlBase& base, std::int64_t vocabulary, std::int64_
 }  // namespace
 
 std::int64_t perplexity_positions(const PerplexityOptions& options) {
-    return layout(options).chunks * whole_blocks(options.chunk_tokens);
+    return lay_out_chunks(options.chunk_tokens, options.batch_rows).chunks * whole_blocks(options.chunk_tokens);
 }
 
 Result<std::int64_t> perplexity_chunks(std::size_t tokens, const PerplexityOptions& options) {
@@ -229,7 +171,7 @@ Result<std::int64_t> perplexity_chunks(std::size_t tokens, const PerplexityOptio
                      "take chunks of at least 3 tokens"};
     }
     const std::int64_t chunks = static_cast<std::int64_t>(tokens) / options.chunk_tokens;
-    if (chunks == 0) return too_short(tokens, options.chunk_tokens);
+    if (chunks == 0) return text_too_short(tokens, options.chunk_tokens);
     return options.max_chunks > 0 ? std::min(chunks, options.max_chunks) : chunks;
 }
 
@@ -241,7 +183,7 @@ Result<PerplexityResult> measure_perplexity(Evaluator& measured, const Perplexit
         PUNA_CHECK(check_base(*peers.base, measured.model().dimensions().vocabulary, options.chunk_tokens, chunks));
     }
     Measurement measurement(measured, peers, pool, tokens, begin, options);
-    const std::int64_t group = layout(options).chunks;
+    const std::int64_t group = lay_out_chunks(options.chunk_tokens, options.batch_rows).chunks;
     for (std::int64_t first = 0; first < chunks; first += group) {
         const std::int64_t count = std::min(group, chunks - first);
         PUNA_CHECK(measurement.score_chunks(first, count));

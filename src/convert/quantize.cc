@@ -83,9 +83,32 @@ TensorType wanted_type(const FoundTensor& tensor, const QuantizeOptions& options
     return type;
 }
 
+/// Errors: invalid_argument (an importance matrix of another model).
+Result<void> plan_importance(PlannedTensor& tensor, const Imatrix* matrix) {
+    const bool converts = tensor.type != tensor.source->type;
+    if (matrix == nullptr || !converts || quant::type_info(tensor.type).from_important == nullptr) return {};
+    const auto found = matrix->entries.find(tensor.source->name);
+    if (found == matrix->entries.end()) {
+        tensor.misses_importance = true;
+        return {};
+    }
+    PUNA_CHECK(check_entry(found->second, *tensor.source));
+    tensor.importance = &found->second;
+    return {};
+}
+
 void set_unsigned(formats::Metadata& metadata, const std::string& key, std::uint32_t value) {
     metadata.values[key] = std::uint64_t{value};
     metadata.stored_types[key] = static_cast<std::uint32_t>(formats::gguf::ValueType::uint32);
+}
+
+void set_string(formats::Metadata& metadata, const std::string& key, const std::string& value) {
+    metadata.values[key] = value;
+    metadata.stored_types[key] = static_cast<std::uint32_t>(formats::gguf::ValueType::string);
+}
+
+std::uint32_t clamp(std::uint64_t count) {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, std::numeric_limits<std::uint32_t>::max()));
 }
 
 /// Of the block layouts, which have not changed since 2023.
@@ -104,6 +127,14 @@ const Mix* prevailing_mix(const std::vector<PlannedTensor>& tensors) {
 formats::Metadata new_metadata(const formats::Metadata& old, bool is_gguf, const std::vector<PlannedTensor>& tensors,
                                const QuantizeOptions& options) {
     formats::Metadata metadata = old;
+    if (options.imatrix != nullptr) {  // the keys of llama-quantize
+        set_string(metadata, "quantize.imatrix.file", options.imatrix_name);
+        if (!options.imatrix->datasets.empty()) {
+            set_string(metadata, "quantize.imatrix.dataset", options.imatrix->datasets.front());
+        }
+        set_unsigned(metadata, "quantize.imatrix.entries_count", clamp(options.imatrix->entries.size()));
+        set_unsigned(metadata, "quantize.imatrix.chunks_count", clamp(options.imatrix->chunks));
+    }
     if (options.mix == nullptr) {
         const Mix* mix = is_gguf ? nullptr : prevailing_mix(tensors);
         if (mix != nullptr) set_unsigned(metadata, "general.file_type", mix->file_type);
@@ -127,6 +158,7 @@ Result<std::vector<PlannedTensor>> plan_tensors(const formats::ModelFile& source
         tensor.wanted = wanted_type(found, options, traits, is_gguf, overrides_used);
         tensor.type = type_for_rows(tensor.wanted, found.shape.empty() ? 1 : found.shape.back());
         PUNA_CHECK(check_conversion(tensor, options));
+        PUNA_CHECK(plan_importance(tensor, options.imatrix.get()));
         tensors.push_back(tensor);
     }
     const auto unused = std::find(overrides_used.begin(), overrides_used.end(), false);
@@ -164,13 +196,17 @@ class Conversion {
           to_(quant::type_info(tensor.type)),
           pool_(pool),
           limit_(largest_storable(tensor.type)),
-          elements_(tensor.source->elements()) {
+          elements_(tensor.source->elements()),
+          columns_(tensor.source->shape.empty() ? 1 : tensor.source->shape.back()) {
         ends_.reserve(tensor.source->parts.size());
         std::uint64_t end = 0;
         for (const formats::TensorPart& part : tensor.source->parts) {
             end += part.data.size() / from_.block_bytes * from_.block_elements;
             ends_.push_back(end);
         }
+        if (tensor.importance == nullptr) return;
+        importance_ = tensor.importance->importance();
+        matrix_elements_ = elements_ / tensor.importance->matrices();
     }
 
     std::uint64_t elements() const { return elements_; }
@@ -191,14 +227,20 @@ class Conversion {
                 });
                 return;
             }
-            float* values = scratch.data() + worker * piece_elements;
+            float* values = scratch.data() + worker * 2 * piece_elements;
             decode(first + begin, size, values);
             const std::uint64_t place = first_bad(values, size);
             if (place != none) {
                 keep_least(bad, first + begin + place);
                 return;
             }
-            to_.from_float(values, out + bytes_of(to_, begin), size);
+            if (importance_.empty()) {
+                to_.from_float(values, out + bytes_of(to_, begin), size);
+                return;
+            }
+            float* importance = values + piece_elements;
+            lay_importance(first + begin, size, importance);
+            to_.from_important(values, importance, out + bytes_of(to_, begin), size);
         });
         if (bad != none) return not_storable(bad);
         return {};
@@ -233,6 +275,18 @@ class Conversion {
             from_.to_float(source.data(), values, size);
             values += size;
         });
+    }
+
+    /// Beside the elements [first, first + count): what the column of each counts.
+    void lay_importance(std::uint64_t first, std::uint64_t count, float* out) const {
+        for (std::uint64_t done = 0; done < count;) {
+            const std::uint64_t element = first + done;
+            const std::uint64_t column = element % columns_;
+            const std::uint64_t run = std::min(columns_ - column, count - done);
+            const std::uint64_t matrix = element / matrix_elements_;
+            std::copy_n(importance_.data() + matrix * columns_ + column, run, out + done);
+            done += run;
+        }
     }
 
     std::uint64_t first_bad(const float* values, std::uint64_t size) const {
@@ -270,6 +324,9 @@ class Conversion {
     float limit_;
     std::uint64_t elements_;
     std::vector<std::uint64_t> ends_;  // [parts]: of each the element behind it
+    std::uint64_t columns_;
+    std::vector<float> importance_;  // [matrices][columns_]; empty: all count the same
+    std::uint64_t matrix_elements_ = 0;
 };
 
 /// Writes all tensors, and says how far it is.
@@ -277,7 +334,7 @@ class ModelWriter {
   public:
     ModelWriter(const QuantizePlan& plan, formats::gguf::Writer& out, base::ThreadPool& pool,
                 const QuantizeProgress& progress)
-        : plan_(plan), out_(out), pool_(pool), progress_(progress), scratch_(pool.size() * piece_elements) {
+        : plan_(plan), out_(out), pool_(pool), progress_(progress), scratch_(pool.size() * 2 * piece_elements) {
         for (const PlannedTensor& tensor : plan.tensors)
             all_ += tensor.source->bytes();
     }
@@ -339,7 +396,7 @@ class ModelWriter {
     const QuantizeProgress& progress_;
     std::uint64_t done_ = 0;
     std::uint64_t all_ = 0;
-    std::vector<float> scratch_;     // [threads][piece_elements]
+    std::vector<float> scratch_;     // [threads][2][piece_elements]
     std::vector<std::byte> buffer_;  // a chunk of the result
 };
 
@@ -350,6 +407,7 @@ Result<QuantizePlan> plan_quantization(std::shared_ptr<const formats::ModelFile>
     QuantizePlan plan;
     const bool is_gguf = source->dialect == formats::Dialect::gguf;
     PUNA_TRY(plan.source, models::in_gguf_dialect(std::move(source)));
+    plan.imatrix = options.imatrix;
     PUNA_TRY(plan.tensors, plan_tensors(*plan.source, is_gguf, options));
     std::vector<formats::gguf::TensorEntry> entries;
     entries.reserve(plan.tensors.size());

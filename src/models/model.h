@@ -12,6 +12,7 @@
 #include "kernels/kernel_table.h"
 #include "nn/batch.h"
 #include "nn/kv_cache.h"
+#include "nn/linear.h"
 #include "puna/error.h"
 
 namespace puna::models {
@@ -51,6 +52,7 @@ class Model {
         kernels::Activations activations = kernels::Activations::int16;
         base::ThreadPool* pool = nullptr;  // must outlive the runner
         std::int64_t max_batch_rows = 512;
+        nn::LinearObserver* observer = nullptr;  // must outlive the runner; null: nobody looks
     };
     /// The model must outlive the runner. Errors: out_of_memory.
     virtual Result<std::unique_ptr<Runner>> create_runner(const RunnerOptions& options) const = 0;

@@ -67,8 +67,14 @@ Workspace::Workspace(const Dimensions& dims, nn::LinearForms forms, const Model:
       forms_(forms),
       options_(options),
       attention_(dims.heads, dims.kv_heads, dims.head_dim),
-      compute_{*options.kernels, options.activations, *options.pool, nullptr,
-               thread_scratch_bytes(dims, *options.kernels, attention_)} {}
+      compute_{*options.kernels,
+               options.activations,
+               *options.pool,
+               nullptr,
+               thread_scratch_bytes(dims, *options.kernels, attention_),
+               options.observer} {
+    if (options.observer != nullptr) forms_.float32 = true;  // which is what it sees
+}
 
 Result<void> Workspace::allocate() {
     const std::size_t bytes = lay_out(dims_, forms_, options_, options_.pool->size(), nullptr).bytes;

@@ -34,13 +34,16 @@ class Buffer {
     std::size_t count_ = 0;
 };
 
+class LinearObserver;
+
 /// Borrowed by the operations of one forward pass; for one thread at a time.
 struct Compute {
     const kernels::KernelTable& kernels;
     kernels::Activations activations;
     base::ThreadPool& pool;
-    std::byte* scratch;         // [pool.size()][scratch_bytes]
-    std::size_t scratch_bytes;  // of one thread, a multiple of 64
+    std::byte* scratch;                  // [pool.size()][scratch_bytes]
+    std::size_t scratch_bytes;           // of one thread, a multiple of 64
+    LinearObserver* observer = nullptr;  // of the products (linear.h)
 
     std::byte* thread_scratch(std::size_t worker) const { return scratch + worker * scratch_bytes; }
 

@@ -80,6 +80,7 @@ kernels::ActivationMatrix LinearInput::view(const Compute& compute, quant::Tenso
 }
 
 void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks) {
+    if (compute.observer != nullptr) compute.observer->observe(compute, tasks, input.float_rows());
     std::int64_t all_tiles = 0;
     for (const LinearTask& task : tasks)
         all_tiles += tiles_of(task);

@@ -34,9 +34,10 @@ class LinearInput {
 
     /// The form in which weights of `type` take these activations.
     kernels::ActivationMatrix view(const Compute& compute, quant::TensorType type) const;
+    /// The rows in float32, if that form was asked for.
+    kernels::ActivationMatrix float_rows() const;
 
   private:
-    kernels::ActivationMatrix float_rows() const;
     kernels::ActivationMatrix asked_rows(const Compute& compute) const;
     std::byte* memory_ = nullptr;
     std::int64_t rows_ = 0;
@@ -45,18 +46,28 @@ class LinearInput {
     std::size_t asked_row_bytes_ = 0;  // 0 where no weights take what was asked for
 };
 
-/// What weights of `type` make of the activations that were asked for: types without an integer law take float32
-/// for integers, and types that are only decoded take it always.
-kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked);
-/// Adds what weights of `type` ask for to `forms`.
-void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked);
-
 /// One product of a call: y is [input rows][w.rows], rows `y_stride` apart.
 struct LinearTask {
     const kernels::WeightMatrix* weights;
     float* y;
     std::int64_t y_stride;
 };
+
+/// Sees what weights are multiplied with.
+class LinearObserver {
+  public:
+    virtual ~LinearObserver() = default;
+    /// Before the products of `tasks` are computed. `input`: float32, whatever form the weights take; the form must
+    /// have been among those of LinearInput::begin.
+    virtual void observe(const Compute& compute, std::initializer_list<LinearTask> tasks,
+                         const kernels::ActivationMatrix& input) = 0;
+};
+
+/// What weights of `type` make of the activations that were asked for: types without an integer law take float32
+/// for integers, and types that are only decoded take it always.
+kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked);
+/// Adds what weights of `type` ask for to `forms`.
+void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked);
 
 /// All products of `tasks`, which share their input, in one fork-join.
 void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks);

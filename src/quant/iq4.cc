@@ -51,14 +51,16 @@ void write_codes(const float* values, float scale, std::uint8_t (&qs)[16]) {
     pack_nibbles(codes, qs);
 }
 
-void write_iq4_nl(const float* values, BlockIQ4_NL* block) {
-    const std::uint16_t d = f32_to_f16(fit_scale<width>(values, extreme, nearest_value));
+template <typename Weights>
+void write_iq4_nl(const float* values, Weights w, BlockIQ4_NL* block) {
+    const std::uint16_t d = f32_to_f16(fit_scale<width>(values, w, extreme, nearest_value).scale);
     store_u16(block->d, d);
     write_codes(values, f16_to_f32(d), block->qs);
 }
 
-void write_iq4_xs(const float* values, BlockIQ4_XS* block) {
-    const auto scales = fit_scales<8>(values, -32, extreme, nearest_value);
+template <typename Weights>
+void write_iq4_xs(const float* values, Weights w, BlockIQ4_XS* block) {
+    const auto scales = fit_scales<8>(values, w, -32, extreme, nearest_value);
     *block = {};
     store_u16(block->d, scales.d);
     std::uint16_t high = 0;
@@ -74,8 +76,12 @@ void write_iq4_xs(const float* values, BlockIQ4_XS* block) {
 }
 
 constexpr std::array types = {
-    quantized_type<BlockIQ4_NL, width, width, read_iq4_nl, write_iq4_nl>(TensorType::IQ4_NL, "IQ4_NL", false),
-    quantized_type<BlockIQ4_XS, super_block, width, read_iq4_xs, write_iq4_xs>(TensorType::IQ4_XS, "IQ4_XS", false),
+    with_importance<BlockIQ4_NL, width, write_iq4_nl<Importance>>(
+        quantized_type<BlockIQ4_NL, width, width, read_iq4_nl, write_evenly<BlockIQ4_NL, write_iq4_nl<Even>>>(
+            TensorType::IQ4_NL, "IQ4_NL", false)),
+    with_importance<BlockIQ4_XS, super_block, write_iq4_xs<Importance>>(
+        quantized_type<BlockIQ4_XS, super_block, width, read_iq4_xs, write_evenly<BlockIQ4_XS, write_iq4_xs<Even>>>(
+            TensorType::IQ4_XS, "IQ4_XS", false)),
 };
 
 }  // namespace

@@ -85,10 +85,11 @@ struct SymmetricCodes {
 };
 
 /// w = d * sub[s] * q for 16 groups of 16: scales first, then every value under the scales as they are stored.
-SymmetricCodes encode_symmetric(const float* values, int sub_low, int low) {
+template <typename Weights>
+SymmetricCodes encode_symmetric(const float* values, Weights w, int sub_low, int low) {
     const auto nearest = [low](float v) { return clamp_round(v, low, -low - 1); };
     SymmetricCodes codes;
-    codes.scales = fit_scales<16>(values, sub_low, low, nearest);
+    codes.scales = fit_scales<16>(values, w, sub_low, low, nearest);
     for (int s = 0; s < 16; ++s) {
         const float inverse = reciprocal_or_zero(codes.scales.scale(s));
         for (int e = 16 * s; e < 16 * (s + 1); ++e)
@@ -102,8 +103,9 @@ void put(std::uint8_t& byte, int bits) {
     byte = static_cast<std::uint8_t>(byte | bits);
 }
 
-void write_q2_k(const float* values, BlockQ2_K* block) {
-    const auto codes = encode_with_offsets<16>(values, 15, 3);
+template <typename Weights>
+void write_q2_k(const float* values, Weights w, BlockQ2_K* block) {
+    const auto codes = encode_with_offsets<16>(values, w, 15, 3);
     *block = {};
     for (int s = 0; s < 16; ++s)
         block->scales[s] = static_cast<std::uint8_t>(codes.sub[s] | (codes.min[s] << 4));
@@ -113,8 +115,9 @@ void write_q2_k(const float* values, BlockQ2_K* block) {
     store_u16(block->dmin, codes.dmin);
 }
 
-void write_q3_k(const float* values, BlockQ3_K* block) {
-    const SymmetricCodes codes = encode_symmetric(values, -32, -4);
+template <typename Weights>
+void write_q3_k(const float* values, Weights w, BlockQ3_K* block) {
+    const SymmetricCodes codes = encode_symmetric(values, w, -32, -4);
     *block = {};
     for (int s = 0; s < 16; ++s) {
         const int scale = codes.scales.sub[s] + 32;
@@ -138,8 +141,9 @@ void pack_k_scales(const OffsetCodes<8>& codes, std::uint8_t (&scales)[12]) {
     }
 }
 
-void write_q4_k(const float* values, BlockQ4_K* block) {
-    const auto codes = encode_with_offsets<8>(values, 63, 15);
+template <typename Weights>
+void write_q4_k(const float* values, Weights w, BlockQ4_K* block) {
+    const auto codes = encode_with_offsets<8>(values, w, 63, 15);
     *block = {};
     for (int e = 0; e < super_block; ++e)
         put(block->qs[32 * (e / 64) + e % 32], codes.q[e] << (4 * (e / 32 % 2)));
@@ -148,8 +152,9 @@ void write_q4_k(const float* values, BlockQ4_K* block) {
     store_u16(block->dmin, codes.dmin);
 }
 
-void write_q5_k(const float* values, BlockQ5_K* block) {
-    const auto codes = encode_with_offsets<8>(values, 63, 31);
+template <typename Weights>
+void write_q5_k(const float* values, Weights w, BlockQ5_K* block) {
+    const auto codes = encode_with_offsets<8>(values, w, 63, 31);
     *block = {};
     for (int e = 0; e < super_block; ++e) {
         put(block->qs[32 * (e / 64) + e % 32], (codes.q[e] & 15) << (4 * (e / 32 % 2)));
@@ -160,8 +165,9 @@ void write_q5_k(const float* values, BlockQ5_K* block) {
     store_u16(block->dmin, codes.dmin);
 }
 
-void write_q6_k(const float* values, BlockQ6_K* block) {
-    const SymmetricCodes codes = encode_symmetric(values, -128, -32);
+template <typename Weights>
+void write_q6_k(const float* values, Weights w, BlockQ6_K* block) {
+    const SymmetricCodes codes = encode_symmetric(values, w, -128, -32);
     *block = {};
     std::memcpy(block->scales, codes.scales.sub, sizeof(block->scales));
     for (int e = 0; e < super_block; ++e) {
@@ -174,12 +180,19 @@ void write_q6_k(const float* values, BlockQ6_K* block) {
     store_u16(block->d, codes.scales.d);
 }
 
+template <typename Block, int width, ReadLaw<Block> read, void (*write)(const float*, Even, Block*),
+          WriteImportant<Block> write_important>
+constexpr TypeInfo type(TensorType id, std::string_view name, bool has_min) {
+    return with_importance<Block, super_block, write_important>(
+        quantized_type<Block, super_block, width, read, write_evenly<Block, write>>(id, name, has_min));
+}
+
 constexpr std::array types = {
-    quantized_type<BlockQ2_K, super_block, 16, read_q2_k, write_q2_k>(TensorType::Q2_K, "Q2_K", true),
-    quantized_type<BlockQ3_K, super_block, 16, read_q3_k, write_q3_k>(TensorType::Q3_K, "Q3_K", false),
-    quantized_type<BlockQ4_K, super_block, 32, read_q4_k, write_q4_k>(TensorType::Q4_K, "Q4_K", true),
-    quantized_type<BlockQ5_K, super_block, 32, read_q5_k, write_q5_k>(TensorType::Q5_K, "Q5_K", true),
-    quantized_type<BlockQ6_K, super_block, 16, read_q6_k, write_q6_k>(TensorType::Q6_K, "Q6_K", false),
+    type<BlockQ2_K, 16, read_q2_k, write_q2_k<Even>, write_q2_k<Importance>>(TensorType::Q2_K, "Q2_K", true),
+    type<BlockQ3_K, 16, read_q3_k, write_q3_k<Even>, write_q3_k<Importance>>(TensorType::Q3_K, "Q3_K", false),
+    type<BlockQ4_K, 32, read_q4_k, write_q4_k<Even>, write_q4_k<Importance>>(TensorType::Q4_K, "Q4_K", true),
+    type<BlockQ5_K, 32, read_q5_k, write_q5_k<Even>, write_q5_k<Importance>>(TensorType::Q5_K, "Q5_K", true),
+    type<BlockQ6_K, 16, read_q6_k, write_q6_k<Even>, write_q6_k<Importance>>(TensorType::Q6_K, "Q6_K", false),
 };
 
 }  // namespace

@@ -45,6 +45,38 @@ void encode(const float* values, std::byte* blocks, std::size_t count) {
         write(values + b * elements, out + b);
 }
 
+/// How much the squared errors of a block's elements count: all the same.
+struct Even {
+    static constexpr bool even = true;
+    constexpr float operator[](int) const { return 1.0f; }
+    constexpr Even from(int) const { return {}; }
+};
+/// Or each times its own number, > 0.
+struct Importance {
+    static constexpr bool even = false;
+    const float* weights;
+    float operator[](int i) const { return weights[i]; }
+    /// Of the elements from `first` on.
+    Importance from(int first) const { return {weights + first}; }
+};
+
+template <typename Block>
+using WriteImportant = void (*)(const float* values, Importance importance, Block* block);
+
+/// A writer that goes by weights of either kind, as `quantized_type` takes it.
+template <typename Block, void (*write)(const float* values, Even, Block* block)>
+void write_evenly(const float* values, Block* block) {
+    write(values, Even{}, block);
+}
+
+/// Encodes block after block.
+template <typename Block, int elements, WriteImportant<Block> write>
+void encode_important(const float* values, const float* importance, std::byte* blocks, std::size_t count) {
+    auto* out = reinterpret_cast<Block*>(blocks);
+    for (std::size_t b = 0; b < count / elements; ++b)
+        write(values + b * elements, {importance + b * elements}, out + b);
+}
+
 /// The registry's entry of a quantized type.
 template <typename Block, int elements, int width, ReadLaw<Block> read, void (*write)(const float*, Block*)>
 constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool has_min) {
@@ -57,6 +89,12 @@ constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool h
             .to_float = decode<Block, elements, width, read>,
             .from_float = encode<Block, elements, write>,
             .law_block = read_law_block<Block, elements, width, read>};
+}
+/// The same entry, with a writer that goes by importance.
+template <typename Block, int elements, WriteImportant<Block> write>
+constexpr TypeInfo with_importance(TypeInfo info) {
+    info.from_important = encode_important<Block, elements, write>;
+    return info;
 }
 
 /// The nibbles of 32 elements, low half in the low nibbles.

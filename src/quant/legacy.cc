@@ -1,12 +1,14 @@
 // Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: 32 elements under one scale, or a scale and an offset.
 //
-// The encoders give the bytes of the GGUF reference encoder (`gguf.quants.quantize`).
+// The encoders give the bytes of the GGUF reference encoder (`gguf.quants.quantize`), which takes the scale from the
+// extremes. Where elements count differently, scale and offset are fitted.
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "quant/blocks.h"
 #include "quant/families.h"
+#include "quant/fit.h"
 #include "quant/law.h"
 
 namespace puna::quant {
@@ -123,6 +125,81 @@ void write_q5_1(const float* values, BlockQ5_1* block) {
     pack_nibbles(codes, block->qs);
 }
 
+// ---- Encoding by importance ----
+
+/// Codes 0 ... 2 * zero - 1 around `zero`. Returns the scale, an f16.
+std::uint16_t fit_symmetric(const float* values, Importance w, int zero, std::uint8_t (&codes)[width]) {
+    const auto nearest = [zero](float v) { return clamp_round(v, -zero, zero - 1); };
+    const std::uint16_t d = f32_to_f16(fit_scale<width>(values, w, -zero, nearest).scale);
+    const float inverse = reciprocal_or_zero(f16_to_f32(d));
+    for (int i = 0; i < width; ++i)
+        codes[i] = static_cast<std::uint8_t>(nearest(values[i] * inverse) + zero);
+    return d;
+}
+
+/// A line as it is stored, its codes, and the error that is left.
+struct StoredLine {
+    std::uint16_t d;  // f16
+    std::uint16_t m;  // f16
+    std::uint8_t codes[width];
+    double error;
+};
+
+StoredLine store_line(const float* values, Importance w, float scale, float offset, int top) {
+    StoredLine line = {f32_to_f16(scale), f32_to_f16(offset), {}, 0.0};
+    const float d = f16_to_f32(line.d);
+    const float m = f16_to_f32(line.m);
+    const float inverse = reciprocal_or_zero(d);
+    for (int i = 0; i < width; ++i) {
+        line.codes[i] = static_cast<std::uint8_t>(clamp_round((values[i] - m) * inverse, 0, top));
+        const double off = values[i] - (d * static_cast<float>(line.codes[i]) + m);
+        line.error += static_cast<double>(w[i]) * off * off;
+    }
+    return line;
+}
+
+/// Codes 0 ... top on the line that fits best, or on the one through the extremes: weights that were quantized before
+/// lie on it exactly.
+StoredLine fit_codes(const float* values, Importance w, int top) {
+    const auto [low, high] = std::minmax_element(values, values + width);
+    const StoredLine plain = store_line(values, w, (*high - *low) / static_cast<float>(top), *low, top);
+    const Line line = fit_best_line<width, Offsets::any>(values, w, top);
+    const auto scale = static_cast<float>(line.scale);
+    // The offset that suits the scale as it will be rounded.
+    const double off = line.scale - static_cast<double>(f16_to_f32(f32_to_f16(scale)));
+    const double offset = line.offset + off * line.lean / sum_of_weights(w, width);
+    const StoredLine fitted = store_line(values, w, scale, static_cast<float>(offset), top);
+    return fitted.error < plain.error ? fitted : plain;
+}
+
+void fit_q4_0(const float* values, Importance w, BlockQ4_0* block) {
+    std::uint8_t codes[width];
+    store_u16(block->d, fit_symmetric(values, w, 8, codes));
+    pack_nibbles(codes, block->qs);
+}
+
+void fit_q4_1(const float* values, Importance w, BlockQ4_1* block) {
+    const StoredLine line = fit_codes(values, w, 15);
+    store_u16(block->d, line.d);
+    store_u16(block->m, line.m);
+    pack_nibbles(line.codes, block->qs);
+}
+
+void fit_q5_0(const float* values, Importance w, BlockQ5_0* block) {
+    std::uint8_t codes[width];
+    store_u16(block->d, fit_symmetric(values, w, 16, codes));
+    pack_fifth_bits(codes, block->qh);
+    pack_nibbles(codes, block->qs);
+}
+
+void fit_q5_1(const float* values, Importance w, BlockQ5_1* block) {
+    const StoredLine line = fit_codes(values, w, 31);
+    store_u16(block->d, line.d);
+    store_u16(block->m, line.m);
+    pack_fifth_bits(line.codes, block->qh);
+    pack_nibbles(line.codes, block->qs);
+}
+
 float largest_absolute(const float* values) {
     Lanes largest = {};
     for (int i = 0; i < width; i += 4) {
@@ -154,10 +231,14 @@ void write_q8_0(const float* values, BlockQ8_0* block) {
 }
 
 constexpr std::array types = {
-    quantized_type<BlockQ4_0, width, width, read_q4_0, write_q4_0>(TensorType::Q4_0, "Q4_0", false),
-    quantized_type<BlockQ4_1, width, width, read_q4_1, write_q4_1>(TensorType::Q4_1, "Q4_1", true),
-    quantized_type<BlockQ5_0, width, width, read_q5_0, write_q5_0>(TensorType::Q5_0, "Q5_0", false),
-    quantized_type<BlockQ5_1, width, width, read_q5_1, write_q5_1>(TensorType::Q5_1, "Q5_1", true),
+    with_importance<BlockQ4_0, width, fit_q4_0>(
+        quantized_type<BlockQ4_0, width, width, read_q4_0, write_q4_0>(TensorType::Q4_0, "Q4_0", false)),
+    with_importance<BlockQ4_1, width, fit_q4_1>(
+        quantized_type<BlockQ4_1, width, width, read_q4_1, write_q4_1>(TensorType::Q4_1, "Q4_1", true)),
+    with_importance<BlockQ5_0, width, fit_q5_0>(
+        quantized_type<BlockQ5_0, width, width, read_q5_0, write_q5_0>(TensorType::Q5_0, "Q5_0", false)),
+    with_importance<BlockQ5_1, width, fit_q5_1>(
+        quantized_type<BlockQ5_1, width, width, read_q5_1, write_q5_1>(TensorType::Q5_1, "Q5_1", true)),
     quantized_type<BlockQ8_0, width, width, read_q8_0, write_q8_0>(TensorType::Q8_0, "Q8_0", false),
 };
 

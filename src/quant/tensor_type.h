@@ -86,6 +86,9 @@ struct TypeInfo {
     void (*from_float)(const float* values, std::byte* blocks, std::size_t count);
     /// Reads law block `index` of a row. Null where law_width is 0.
     void (*law_block)(const std::byte* row, std::size_t index, LawBlock* out);
+    /// As from_float, but so that the sum of importance * (error)^2 is small; `importance`: [count] numbers > 0. Null
+    /// where the codes leave no choice.
+    void (*from_important)(const float* values, const float* importance, std::byte* blocks, std::size_t count);
 
     /// Read to be converted: products decode the weights to float32, whatever activations are asked for, and no kernel
     /// is written for the type.
