@@ -11,6 +11,7 @@
 #include "cli/progress_line.h"
 #include "cli/tensor_words.h"
 #include "formats/printable.h"
+#include "models/model.h"
 
 namespace puna::cli {
 namespace {
@@ -108,8 +109,12 @@ Json json(const ModelDifference& difference) {
 Result<int> DiffCommand::compare(Output& output) const {
     if (!a_ || !b_) return Error{ErrorCode::invalid_argument, "a file is missing", "give two model files"};
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> a, formats::read_model_file(*a_));
-    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> b, formats::read_model_file(*b_));
+    PUNA_TRY(std::shared_ptr<const formats::ModelFile> a, formats::read_model_file(*a_));
+    PUNA_TRY(std::shared_ptr<const formats::ModelFile> b, formats::read_model_file(*b_));
+    if (a->dialect != b->dialect) {  // the names that GGUF has are those that all dialects can be given
+        PUNA_TRY(a, models::in_gguf_dialect(std::move(a)));
+        PUNA_TRY(b, models::in_gguf_dialect(std::move(b)));
+    }
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
              base::ThreadPool::create(threads_.value_or(base::usable_cores())));
     ProgressLine line;

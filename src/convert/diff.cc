@@ -226,12 +226,6 @@ class TensorDiff {
             if (!same_form) differences_.push_back({&a, &b, {}});
             return {};
         }
-        if (a.parts.size() != 1 || b.parts.size() != 1) {
-            return Error{ErrorCode::not_yet,
-                         fmt::format("tensor '{}' lies in several parts, which this version does not put together",
-                                     formats::printable(a.name)),
-                         "leave the weights out with --no-weights"};
-        }
         if (same_form) {
             PUNA_TRY(const bool same, same_bytes(a, b, before));
             if (same) return {};
@@ -246,16 +240,26 @@ class TensorDiff {
     }
 
     Result<bool> same_bytes(const FoundTensor& a, const FoundTensor& b, std::uint64_t before) const {
-        constexpr std::uint64_t step = std::uint64_t{32} << 20;
-        for (std::uint64_t begin = 0; begin < a.bytes(); begin += step) {
-            const std::uint64_t size = std::min(step, a.bytes() - begin);
-            const auto x = a.parts.front().data.subspan(begin, size);
-            const auto y = b.parts.front().data.subspan(begin, size);
-            const bool same = std::memcmp(x.data(), y.data(), size) == 0;
-            release(a, begin, size);
-            release(b, begin, size);
+        const TensorElements x(a);
+        const TensorElements y(b);
+        const quant::TypeInfo& type = x.type();
+        constexpr std::uint64_t step = chunk_pieces * piece_elements;
+        for (std::uint64_t begin = 0; begin < x.count(); begin += step) {
+            const std::uint64_t count = std::min(step, x.count() - begin);
+            bool same = true;
+            std::uint64_t next = begin;
+            x.for_each_stretch(begin, count, [&](std::span<const std::byte> bytes, std::size_t) {
+                const std::uint64_t size = bytes.size() / type.block_bytes * type.block_elements;
+                y.for_each_stretch(next, size, [&](std::span<const std::byte> other, std::size_t) {
+                    same = same && std::memcmp(bytes.data(), other.data(), other.size()) == 0;
+                    bytes = bytes.subspan(other.size());
+                });
+                next += size;
+            });
+            x.release(begin, count);
+            y.release(begin, count);
             if (!same) return false;
-            PUNA_CHECK(progress_at(before + begin + size));
+            PUNA_CHECK(progress_at(before + bytes_of(type, begin + count)));
         }
         return true;
     }
@@ -263,8 +267,8 @@ class TensorDiff {
     Result<WeightDistance> measure(const FoundTensor& a, const FoundTensor& b, std::uint64_t before) {
         scratch_.resize(pool_.size() * 2 * piece_elements);
         const std::uint64_t elements = a.elements();
-        const quant::TypeInfo& type_a = quant::type_info(a.type);
-        const quant::TypeInfo& type_b = quant::type_info(b.type);
+        const TensorElements elements_a(a);
+        const TensorElements elements_b(b);
         Sums all;
         for (std::uint64_t begin = 0; begin < elements; begin += chunk_pieces * piece_elements) {
             const std::uint64_t count = std::min(chunk_pieces * piece_elements, elements - begin);
@@ -274,8 +278,8 @@ class TensorDiff {
                 const std::uint64_t n = std::min(piece_elements, begin + count - first);
                 double* const x = scratch_.data() + worker * 2 * piece_elements;
                 double* const y = x + piece_elements;
-                read_values(a.type, a.parts.front().data.data() + bytes_of(type_a, first), x, n);
-                read_values(b.type, b.parts.front().data.data() + bytes_of(type_b, first), y, n);
+                elements_a.read(first, n, x);
+                elements_b.read(first, n, y);
                 sums_[index] = compare_values(x, y, n);
             });
             for (const Sums& sums : sums_) {
@@ -284,17 +288,12 @@ class TensorDiff {
                 all.squares += sums.squares;
                 all.squares_of_a += sums.squares_of_a;
             }
-            release(a, bytes_of(type_a, begin), bytes_of(type_a, count));
-            release(b, bytes_of(type_b, begin), bytes_of(type_b, count));
-            PUNA_CHECK(progress_at(before + bytes_of(type_a, begin + count)));
+            elements_a.release(begin, count);
+            elements_b.release(begin, count);
+            PUNA_CHECK(progress_at(before + bytes_of(elements_a.type(), begin + count)));
         }
         const double relative = all.squares == 0 ? 0.0 : std::sqrt(all.squares / all.squares_of_a);
         return WeightDistance{all.changed, all.largest, relative};
-    }
-
-    static void release(const FoundTensor& tensor, std::uint64_t begin, std::uint64_t bytes) {
-        const formats::TensorPart& part = tensor.parts.front();
-        part.mapping->release_pages(part.data.subspan(begin, bytes));
     }
 
     Result<void> progress_at(std::uint64_t done) const {

@@ -46,7 +46,8 @@ using DiffProgress = std::function<bool(std::uint64_t done, std::uint64_t all)>;
 
 /// Keys that tell how a model is laid into files ("split.") are left out, and so are the tensors' order and places.
 /// Without `weights`, tensors are compared by name, type and shape alone. The pointers are into `a` and `b`.
-/// Errors: cancelled, file_changed, not_yet (a tensor in several parts).
+/// Models of two dialects are compared by their own names; in_gguf_dialect gives them the same. Errors: cancelled,
+/// file_changed.
 Result<ModelDifference> diff_models(const formats::ModelFile& a, const formats::ModelFile& b, bool weights,
                                     base::ThreadPool& pool, const DiffProgress& progress);
 

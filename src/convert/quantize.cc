@@ -192,25 +192,20 @@ class Conversion {
   public:
     Conversion(const PlannedTensor& tensor, base::ThreadPool& pool)
         : tensor_(tensor),
-          from_(quant::type_info(tensor.source->type)),
+          source_(*tensor.source),
+          from_(source_.type()),
           to_(quant::type_info(tensor.type)),
           pool_(pool),
           limit_(largest_storable(tensor.type)),
           elements_(tensor.source->elements()),
           columns_(tensor.source->shape.empty() ? 1 : tensor.source->shape.back()) {
-        ends_.reserve(tensor.source->parts.size());
-        std::uint64_t end = 0;
-        for (const formats::TensorPart& part : tensor.source->parts) {
-            end += part.data.size() / from_.block_bytes * from_.block_elements;
-            ends_.push_back(end);
-        }
         if (tensor.importance == nullptr) return;
         importance_ = tensor.importance->importance();
         matrix_elements_ = elements_ / tensor.importance->matrices();
     }
 
     std::uint64_t elements() const { return elements_; }
-    const FoundTensor& source() const { return *tensor_.source; }
+    const TensorElements& source() const { return source_; }
 
     /// Converts the elements [first, first + count) into `out`. Errors: invalid_number.
     Result<void> convert(std::uint64_t first, std::uint64_t count, std::byte* out, std::vector<float>& scratch) {
@@ -221,7 +216,7 @@ class Conversion {
             const std::uint64_t size = std::min(piece_elements, count - begin);
             if (from_.type == to_.type) {
                 std::byte* to = out + bytes_of(to_, begin);
-                for_each_stretch(first + begin, size, [&](std::span<const std::byte> source, std::uint64_t) {
+                source_.for_each_stretch(first + begin, size, [&](std::span<const std::byte> source, std::size_t) {
                     std::memcpy(to, source.data(), source.size());
                     to += source.size();
                 });
@@ -248,29 +243,13 @@ class Conversion {
 
     std::uint64_t source_bytes(std::uint64_t count) const { return bytes_of(from_, count); }
 
-    /// Calls `visit(bytes, part)` for each stretch of the source that the elements [first, first + count) lie in, in
-    /// their order. Parts are whole blocks.
-    template <typename Visit>
-    void for_each_stretch(std::uint64_t first, std::uint64_t count, Visit&& visit) const {
-        auto part = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin());
-        while (count > 0) {
-            const std::uint64_t begin = part == 0 ? 0 : ends_[part - 1];
-            const std::uint64_t size = std::min(count, ends_[part] - first);
-            const auto data = tensor_.source->parts[part].data;
-            if (size > 0) visit(data.subspan(bytes_of(from_, first - begin), bytes_of(from_, size)), part);
-            first += size;
-            count -= size;
-            ++part;
-        }
-    }
-
     std::uint64_t result_bytes(std::uint64_t count) const { return bytes_of(to_, count); }
 
   private:
     static constexpr std::uint64_t none = std::numeric_limits<std::uint64_t>::max();
 
     void decode(std::uint64_t first, std::uint64_t count, float* values) const {
-        for_each_stretch(first, count, [&](std::span<const std::byte> source, std::uint64_t) {
+        source_.for_each_stretch(first, count, [&](std::span<const std::byte> source, std::size_t) {
             const std::uint64_t size = source.size() / from_.block_bytes * from_.block_elements;
             from_.to_float(source.data(), values, size);
             values += size;
@@ -318,12 +297,12 @@ class Conversion {
     }
 
     const PlannedTensor& tensor_;
+    TensorElements source_;
     const TypeInfo& from_;
     const TypeInfo& to_;
     base::ThreadPool& pool_;
     float limit_;
     std::uint64_t elements_;
-    std::vector<std::uint64_t> ends_;  // [parts]: of each the element behind it
     std::uint64_t columns_;
     std::vector<float> importance_;  // [matrices][columns_]; empty: all count the same
     std::uint64_t matrix_elements_ = 0;
@@ -359,29 +338,10 @@ class ModelWriter {
             PUNA_CHECK(plan_.source->check_mappings());
             PUNA_CHECK(converted);
             PUNA_CHECK(out_.write(std::span(buffer_).first(bytes)));
-            release(conversion, first, count);
+            conversion.source().release(first, count);
             PUNA_CHECK(advance(conversion.source_bytes(count)));
         }
         return {};
-    }
-
-    /// Gives back the memory of the pages that were read; parts may be less than a page, but lie together.
-    static void release(const Conversion& conversion, std::uint64_t first, std::uint64_t count) {
-        std::vector<std::pair<std::span<const std::byte>, const base::FileMapping*>> stretches;
-        conversion.for_each_stretch(first, count, [&](std::span<const std::byte> bytes, std::uint64_t part) {
-            const base::FileMapping* mapping = conversion.source().parts[part].mapping.get();
-            if (mapping != nullptr) stretches.emplace_back(bytes, mapping);
-        });
-        std::sort(stretches.begin(), stretches.end(),
-                  [](const auto& a, const auto& b) { return a.first.data() < b.first.data(); });
-        for (std::size_t i = 0; i < stretches.size();) {
-            auto [bytes, mapping] = stretches[i++];
-            while (i < stretches.size() && stretches[i].second == mapping &&
-                   stretches[i].first.data() == bytes.data() + bytes.size()) {
-                bytes = {bytes.data(), bytes.size() + stretches[i++].first.size()};
-            }
-            mapping->release_pages(bytes);
-        }
     }
 
     Result<void> advance(std::uint64_t bytes) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
+#include <utility>
 
 namespace puna::convert {
 namespace {
@@ -48,6 +50,41 @@ void read_values(TensorType type, const std::byte* data, double* out, std::uint6
         case TensorType::I32: return widen<std::int32_t>(data, out, count);
         case TensorType::I64: return widen<std::int64_t>(data, out, count);
         default: return decode(quant::type_info(type), data, out, count);
+    }
+}
+
+TensorElements::TensorElements(const formats::FoundTensor& tensor)
+    : tensor_(tensor), type_(quant::type_info(tensor.type)) {
+    std::uint64_t end = 0;
+    for (const formats::TensorPart& part : tensor.parts) {
+        end += part.data.size() / type_.block_bytes * type_.block_elements;
+        ends_.push_back(end);
+    }
+}
+
+void TensorElements::read(std::uint64_t first, std::uint64_t count, double* out) const {
+    for_each_stretch(first, count, [&](std::span<const std::byte> data, std::size_t) {
+        const std::uint64_t size = data.size() / type_.block_bytes * type_.block_elements;
+        read_values(type_.type, data.data(), out, size);
+        out += size;
+    });
+}
+
+void TensorElements::release(std::uint64_t first, std::uint64_t count) const {
+    std::vector<std::pair<std::span<const std::byte>, const base::FileMapping*>> stretches;
+    for_each_stretch(first, count, [&](std::span<const std::byte> bytes, std::size_t part) {
+        const base::FileMapping* mapping = tensor_.parts[part].mapping.get();
+        if (mapping != nullptr) stretches.emplace_back(bytes, mapping);
+    });
+    std::sort(stretches.begin(), stretches.end(),
+              [](const auto& a, const auto& b) { return a.first.data() < b.first.data(); });
+    for (std::size_t i = 0; i < stretches.size();) {
+        auto [bytes, mapping] = stretches[i++];
+        while (i < stretches.size() && stretches[i].second == mapping &&
+               stretches[i].first.data() == bytes.data() + bytes.size()) {
+            bytes = {bytes.data(), bytes.size() + stretches[i++].first.size()};
+        }
+        mapping->release_pages(bytes);
     }
 }
 

@@ -1,9 +1,12 @@
 // A tensor's elements as numbers, whatever type they are stored in.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
+#include "formats/model_file.h"
 #include "quant/tensor_type.h"
 
 namespace puna::convert {
@@ -21,5 +24,40 @@ bool has_values(quant::TensorType type);
 
 /// The `count` elements (whole blocks) at `data` as doubles, which is exact but for integers beyond 2^53.
 void read_values(quant::TensorType type, const std::byte* data, double* out, std::uint64_t count);
+
+/// A tensor's elements in their order, wherever its parts lie. The tensor must outlive it.
+class TensorElements {
+  public:
+    explicit TensorElements(const formats::FoundTensor& tensor);
+
+    const formats::FoundTensor& tensor() const { return tensor_; }
+    const quant::TypeInfo& type() const { return type_; }
+    std::uint64_t count() const { return ends_.empty() ? 0 : ends_.back(); }
+
+    /// Calls `visit(bytes, part)` for each stretch of data that the elements [first, first + count) lie in, in their
+    /// order. `first` and `count` are whole blocks, and so are parts.
+    template <typename Visit>
+    void for_each_stretch(std::uint64_t first, std::uint64_t count, Visit&& visit) const {
+        auto part = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin());
+        for (; count > 0; ++part) {
+            const std::uint64_t begin = part == 0 ? 0 : ends_[part - 1];
+            const std::uint64_t size = std::min(count, ends_[part] - first);
+            const auto data = tensor_.parts[part].data;
+            if (size > 0) visit(data.subspan(bytes_of(type_, first - begin), bytes_of(type_, size)), part);
+            first += size;
+            count -= size;
+        }
+    }
+
+    /// The elements [first, first + count) as doubles; see `read_values`.
+    void read(std::uint64_t first, std::uint64_t count, double* out) const;
+    /// Takes the pages behind them out of this process's memory. (Parts may be less than a page, but lie together.)
+    void release(std::uint64_t first, std::uint64_t count) const;
+
+  private:
+    const formats::FoundTensor& tensor_;
+    const quant::TypeInfo& type_;
+    std::vector<std::uint64_t> ends_;  // [parts]: of each the element behind it
+};
 
 }  // namespace puna::convert

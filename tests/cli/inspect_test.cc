@@ -84,6 +84,22 @@ TEST_F(Inspect, DiffTellsWhatAQuantizationDid) {
     EXPECT_THAT(text.out, HasSubstr("! blk.0.attn_q.weight: F32 64 x 64 -> Q8_0 64 x 64, "));
 }
 
+TEST_F(Inspect, DiffKnowsTheTensorsOfAnotherDialect) {
+    const std::string folder = PUNA_TEST_DATA "/models/data/huggingface/tiny_llama1";
+    const std::string file = PUNA_TEST_DATA "/models/data/tiny_llama1.gguf";
+    for (const auto& [a, b] : {std::pair(folder, file), std::pair(file, folder)}) {
+        const Json json = single_line(run_puna({"diff", a, b, "--json"}).out);
+        EXPECT_EQ(json["tensors"], Json::array());  // the same weights, in rows of another order
+    }
+}
+
+TEST_F(Inspect, VerifyReadsAFolder) {
+    const Json json = json_of({"verify", PUNA_TEST_DATA "/models/data/huggingface/tiny_llama1"});
+    EXPECT_EQ(json["ok"], true);
+    EXPECT_EQ(json["files"].size(), 1U);
+    EXPECT_TRUE(json["files"][0]["path"].get<std::string>().ends_with("model.safetensors"));
+}
+
 TEST_F(Inspect, DiffDoesNotTakeTroubleForADifference) {
     EXPECT_EQ(run_puna({"diff", tiny(), folder_.path("none.gguf")}).exit_code, 3);
     EXPECT_EQ(run_puna({"diff", tiny()}).exit_code, 2);
