@@ -97,7 +97,9 @@ def one_of(depth):
 
 
 def all_of(depth):
-    return {"allOf": [object_(depth), {"properties": {"more": scalar()}, "required": ["more"]}],
+    base = object_(depth)
+    base.pop("additionalProperties", None)  # it would forbid the properties beside it
+    return {"allOf": [base, {"properties": {"more": scalar()}, "required": ["more"]}],
             "properties": {"own": scalar()}, "unevaluatedProperties": False} if rng.random() < 0.3 else \
            {"allOf": [{"type": "integer", "minimum": -50}, {"maximum": rng.randrange(60)}]}
 

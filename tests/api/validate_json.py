@@ -9,7 +9,7 @@ import sys
 
 import jsonschema
 
-checker = jsonschema.FormatChecker()
+checker = jsonschema.draft202012_format_checker
 checked = json.load(open(sys.argv[1], encoding="utf-8"))
 for number, case in enumerate(checked):
     try:

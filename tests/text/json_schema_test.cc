@@ -235,7 +235,13 @@ TEST(JsonSchema, Combinations) {
         {R"({"allOf":[{"properties":{"a":{"type":"null"}}}],"properties":{"b":{"type":"null"}},"unevaluatedProperties":false})",
          {R"({"a":null,"b":null})", R"({"b":null})"},
          {R"({"c":1})"}},
+        {R"({"anyOf":[{"type":"null"},{"allOf":[{"properties":{"a":{"type":"null"}}}],"unevaluatedProperties":false}]})",
+         {"null", R"({"a":null})"},
+         {R"({"b":1})"}},
     });
+    EXPECT_FALSE(compile_json_schema(R"({"properties":{"b":{}},"allOf":[{"unevaluatedProperties":false}]})").ok());
+    EXPECT_FALSE(
+        compile_json_schema(R"({"anyOf":[{"properties":{"b":{}}}],"allOf":[{"unevaluatedProperties":false}]})").ok());
 }
 
 TEST(JsonSchema, References) {

@@ -183,6 +183,11 @@ Result<Facets> SchemaDocument::facets_of(const Conjunction& conjunction) const {
     for (const SchemaPart& part : conjunction)
         PUNA_CHECK(add(part, alone, path, facets));
     std::sort(facets.parts.begin(), facets.parts.end());
+    for (const auto& [schema, own_members, own_choices] : facets.inner) {
+        if (own_members == facets.members.size() && own_choices == facets.choices.size()) continue;
+        return fail(*schema, "has unevaluatedProperties in a schema that is joined with others for objects",
+                    "move it to the schema that joins them");
+    }
     if (facets.has_values) {
         std::erase_if(facets.values, [&](const Json* value) { return (type_of(*value) & facets.types) == 0; });
         TypeSet types = 0;
@@ -210,6 +215,7 @@ Result<void> SchemaDocument::add(SchemaPart part, bool alone, std::vector<const 
     facets.parts.push_back(own);
     path.push_back(&schema);
     std::optional<Facets::Members> members;
+    const std::size_t first_members = facets.members.size(), first_choice = facets.choices.size();
     for (const auto& [key, value] : schema.items()) {
         if (key == "$ref" || key == "allOf" || key == "anyOf" || key == "oneOf") {
             if (part.own) continue;
@@ -235,10 +241,6 @@ Result<void> SchemaDocument::add(SchemaPart part, bool alone, std::vector<const 
             if (key == "properties") members->properties = &value;
             if (key == "additionalProperties") members->others = &value;
             if (key == "unevaluatedProperties" && !schema.contains("additionalProperties")) {
-                // What other schemas evaluate does not count unless this one contains them.
-                if (!alone && !part.own)
-                    return fail(schema, "has unevaluatedProperties in a schema that is joined with others",
-                                "move it to the schema that joins them");
                 members->others = &value;
                 members->of_all = true;
             }
@@ -247,6 +249,8 @@ Result<void> SchemaDocument::add(SchemaPart part, bool alone, std::vector<const 
         PUNA_CHECK(add_keyword(schema, key, value, part, facets));
     }
     if (members) facets.members.push_back(*members);
+    if (members && members->of_all && !alone && !part.own)
+        facets.inner.push_back({&schema, facets.members.size() - first_members, facets.choices.size() - first_choice});
     path.pop_back();
     return {};
 }

@@ -64,6 +64,13 @@ struct Facets {
         bool of_all;             // `others` is for what no part of the conjunction names
     };
     std::vector<Members> members;
+    /// A schema with unevaluatedProperties that others contain. What is beside it does not count for it, so all members
+    /// and choices must be its own; here is how many are.
+    struct Inner {
+        const Json* schema;
+        std::size_t members, choices;
+    };
+    std::vector<Inner> inner;
     std::vector<std::string> required;
     std::uint64_t min_properties = 0, max_properties = no_limit;
 

@@ -10,7 +10,7 @@
 namespace puna::text::grammar {
 namespace {
 
-constexpr std::size_t most_mask_bytes = std::size_t{1} << 25;
+constexpr std::size_t most_mask_bytes = std::size_t{1} << 23;       // of one text
 constexpr std::size_t least_memory_to_tidy = std::size_t{1} << 26;  // of the automaton, a quarter of its limit
 
 struct ByteRange {
