@@ -58,11 +58,15 @@ StepCost step_cost(const ModelCost& model, const models::Dimensions& dimensions,
     const double attended = rows * first + rows * (rows + 1) / 2;
     const double attention = 2 * layers * static_cast<double>(dimensions.heads * dimensions.head_dim) * attended;
 
+    // The weights are read once for all sequences; everything else is each sequence's own.
+    const auto sequences = static_cast<double>(step.sequences);
     StepCost cost;
-    cost.bytes = static_cast<double>(model.read_bytes) + rows * static_cast<double>(model.embedding_row_bytes) +
-                 (first + rows) * kv_position_bytes;
-    cost.multiplies = rows * static_cast<double>(model.layer_multiplies) +
-                      static_cast<double>(step.logit_rows) * static_cast<double>(model.head_multiplies) + attention;
+    cost.bytes =
+        static_cast<double>(model.read_bytes) +
+        sequences * (rows * static_cast<double>(model.embedding_row_bytes) + (first + rows) * kv_position_bytes);
+    cost.multiplies =
+        sequences * (rows * static_cast<double>(model.layer_multiplies) +
+                     static_cast<double>(step.logit_rows) * static_cast<double>(model.head_multiplies) + attention);
     return cost;
 }
 

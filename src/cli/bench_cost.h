@@ -22,16 +22,23 @@ struct ModelCost {
 /// Counts the tensors of `model`. The embedding is read row by row, unless it is the output head too.
 ModelCost count_model(const models::Model& model);
 
-/// One step: `rows` tokens of one sequence behind `position` others, `logit_rows` of which want logits.
+/// One step: of each of `sequences`, `rows` tokens behind `position` others, `logit_rows` of which want logits.
 struct Step {
     std::int64_t rows = 1;
     std::int64_t position = 0;
     std::int64_t logit_rows = 1;
+    std::int64_t sequences = 1;
 };
 
 struct StepCost {
     double bytes = 0;       ///< weights and embedding rows, and the keys and values of all positions, once
     double multiplies = 0;  ///< of the weights, and of attention (2 per position, head and dimension)
+
+    StepCost& operator+=(const StepCost& other) {
+        bytes += other.bytes;
+        multiplies += other.multiplies;
+        return *this;
+    }
 };
 
 StepCost step_cost(const ModelCost& model, const models::Dimensions& dimensions, kernels::KvType kv_type,

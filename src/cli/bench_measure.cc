@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 #include "base/rng.h"
 #include "base/try.h"
@@ -13,31 +14,59 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// One sequence that is filled, measured and cut back.
+/// Sequences that are filled, measured and cut back.
 class Run {
   public:
-    Run(convert::Evaluator& evaluator, std::int64_t batch_rows, kernels::KvType kv_type,
+    Run(convert::Evaluator& evaluator, std::int64_t sequences, std::int64_t batch_rows, kernels::KvType kv_type,
         const InterruptWatch& interrupts)
         : evaluator_(evaluator),
           batch_rows_(batch_rows),
           kv_type_(kv_type),
           interrupts_(interrupts),
-          weights_(count_model(evaluator.model())),
-          sequence_(evaluator.cache().add_sequence()) {}
-    ~Run() { evaluator_.cache().remove_sequence(sequence_); }
+          weights_(count_model(evaluator.model())) {
+        for (std::int64_t i = 0; i < sequences; ++i)
+            sequences_.push_back(evaluator_.cache().add_sequence());
+    }
+    ~Run() {
+        for (const std::int32_t sequence : sequences_)
+            evaluator_.cache().remove_sequence(sequence);
+    }
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
 
-    /// Evaluates positions [from, to) in steps of at most `rows`, logits for the last of each step.
-    Result<StepCost> evaluate(std::int64_t from, std::int64_t to, std::int64_t rows);
-    Result<StepCost> evaluate_prompt(std::int64_t from, std::int64_t to) { return evaluate(from, to, batch_rows_); }
-    void cut_back(std::int64_t length) { evaluator_.cache().truncate(sequence_, length); }
+    /// Evaluates positions [from, to) of one sequence after the other as a prompt, logits for the last.
+    Result<StepCost> evaluate_prompts(std::int64_t from, std::int64_t to) {
+        StepCost total;
+        for (const std::int32_t sequence : sequences_) {
+            for (std::int64_t begin = from; begin < to; begin += batch_rows_) {
+                const std::int64_t end = std::min(begin + batch_rows_, to);
+                PUNA_TRY(const StepCost cost, step({&sequence, 1}, begin, end, end == to));
+                total += cost;
+            }
+        }
+        return total;
+    }
+    /// Evaluates positions [from, to) of all sequences, a token of each in a step, logits for all.
+    Result<StepCost> generate(std::int64_t from, std::int64_t to) {
+        StepCost total;
+        for (std::int64_t position = from; position < to; ++position) {
+            PUNA_TRY(const StepCost cost, step(sequences_, position, position + 1, true));
+            total += cost;
+        }
+        return total;
+    }
+    void cut_back(std::int64_t length) {
+        for (const std::int32_t sequence : sequences_)
+            evaluator_.cache().truncate(sequence, length);
+    }
 
   private:
+    Result<StepCost> step(std::span<const std::int32_t> sequences, std::int64_t begin, std::int64_t end, bool logits);
+
     /// A fixed random token for each position: the text does not matter to the speed, and every run has the same.
-    std::int32_t token(std::int64_t position) const {
-        constexpr std::uint64_t seed = 1;
-        const double draw = base::uniform_draw(seed, static_cast<std::uint64_t>(position));
+    std::int32_t token(std::int32_t sequence, std::int64_t position) const {
+        const double draw =
+            base::uniform_draw(static_cast<std::uint64_t>(sequence) + 1, static_cast<std::uint64_t>(position));
         return static_cast<std::int32_t>(draw * static_cast<double>(evaluator_.model().dimensions().vocabulary));
     }
 
@@ -46,29 +75,26 @@ class Run {
     kernels::KvType kv_type_;
     const InterruptWatch& interrupts_;
     ModelCost weights_;
-    std::int32_t sequence_;
+    std::vector<std::int32_t> sequences_;
+    nn::Batch batch_;
 };
 
-Result<StepCost> Run::evaluate(std::int64_t from, std::int64_t to, std::int64_t rows) {
-    StepCost total;
-    nn::Batch batch;
-    PUNA_CHECK(evaluator_.cache().reserve(sequence_, to));
-    for (std::int64_t begin = from; begin < to; begin += rows) {
-        if (interrupts_.interrupted()) return Error{ErrorCode::cancelled, "interrupted", ""};
-        const std::int64_t end = std::min(begin + rows, to);
-        // A prompt wants the logits of its last token only, generation those of each (it comes in steps of one).
-        const bool logits = end == to || rows == 1;
-        batch.clear();
+/// One batch: positions [begin, end) of each of `sequences`, with the logits of their last if they are wanted.
+Result<StepCost> Run::step(std::span<const std::int32_t> sequences, std::int64_t begin, std::int64_t end, bool logits) {
+    if (interrupts_.interrupted()) return Error{ErrorCode::cancelled, "interrupted", ""};
+    batch_.clear();
+    for (const std::int32_t sequence : sequences) {
+        PUNA_CHECK(evaluator_.cache().reserve(sequence, end));
         for (std::int64_t position = begin; position < end; ++position) {
-            batch.add(token(position), position, sequence_, logits && position + 1 == end);
+            batch_.add(token(sequence, position), position, sequence, logits && position + 1 == end);
         }
-        PUNA_CHECK(evaluator_.forward(batch));
-        const StepCost cost = step_cost(weights_, evaluator_.model().dimensions(), kv_type_,
-                                        {.rows = end - begin, .position = begin, .logit_rows = logits ? 1 : 0});
-        total.bytes += cost.bytes;
-        total.multiplies += cost.multiplies;
     }
-    return total;
+    PUNA_CHECK(evaluator_.forward(batch_));
+    return step_cost(weights_, evaluator_.model().dimensions(), kv_type_,
+                     {.rows = end - begin,
+                      .position = begin,
+                      .logit_rows = logits ? 1 : 0,
+                      .sequences = static_cast<std::int64_t>(sequences.size())});
 }
 
 }  // namespace
@@ -78,22 +104,27 @@ std::string BenchTest::name() const {
     return depth == 0 ? fmt::format("{}{}", prefix, tokens) : fmt::format("{}{}@d{}", prefix, tokens, depth);
 }
 
+std::int64_t BenchTest::positions() const {
+    return parallel * convert::whole_blocks(depth + tokens);
+}
+
 Result<BenchTimes> measure_speed(convert::Evaluator& evaluator, const BenchTest& test, std::int64_t batch_rows,
                                  std::uint32_t repetitions, kernels::KvType kv_type, const InterruptWatch& interrupts) {
     constexpr std::int64_t warm_up_generation = 4;  // tokens
     const bool prompt = test.kind == BenchTest::Kind::prompt;
-    const std::int64_t rows = prompt ? batch_rows : 1;
-    const std::int64_t end = test.depth + test.tokens;
+    Run run(evaluator, test.parallel, batch_rows, kv_type, interrupts);
+    const auto measured = [&](std::int64_t tokens) {
+        const std::int64_t end = test.depth + tokens;
+        return prompt ? run.evaluate_prompts(test.depth, end) : run.generate(test.depth, end);
+    };
 
-    Run run(evaluator, batch_rows, kv_type, interrupts);
-    PUNA_CHECK(run.evaluate_prompt(0, test.depth));
-    const std::int64_t warm_up_end = prompt ? end : test.depth + std::min(test.tokens, warm_up_generation);
-    PUNA_CHECK(run.evaluate(test.depth, warm_up_end, rows));
+    PUNA_CHECK(run.evaluate_prompts(0, test.depth));
+    PUNA_CHECK(measured(prompt ? test.tokens : std::min(test.tokens, warm_up_generation)));
     BenchTimes times;
     for (std::uint32_t i = 0; i < repetitions; ++i) {
         run.cut_back(test.depth);
         const Clock::time_point begin = Clock::now();
-        PUNA_TRY(times.cost, run.evaluate(test.depth, end, rows));
+        PUNA_TRY(times.cost, measured(test.tokens));
         times.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     }
     return times;

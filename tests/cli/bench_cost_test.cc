@@ -47,6 +47,11 @@ TEST(BenchCost, StepReadsWeightsOnceAndAllKeysAndValues) {
     const StepCost three = step_cost(model, dimensions, kernels::KvType::f32, {.rows = 3});
     EXPECT_DOUBLE_EQ(three.bytes, 1000 + 30 + 3 * 512.0);
     EXPECT_DOUBLE_EQ(three.multiplies, 3 * 70 + 30 + (1 + 2 + 3) * 2 * 2 * 4 * 16.0);
+    // Five sequences share the weights and nothing else.
+    const StepCost five =
+        step_cost(model, dimensions, kernels::KvType::f16, {.rows = 1, .position = 100, .sequences = 5});
+    EXPECT_DOUBLE_EQ(five.bytes, 1000 + 5 * (10 + 101 * 256.0));
+    EXPECT_DOUBLE_EQ(five.multiplies, 5 * one.multiplies);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// puna show, tokenize, doctor, bench and perplexity.
+// puna show, tokenize, doctor and perplexity.
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -104,51 +104,6 @@ TEST_F(Tools, EverySetThatDoctorNamesCanBeForced) {
         const Json json = json_of({"run", "-m", tiny(), "-p", "the", "-n", "1", "--isa", isa.get<std::string>()});
         EXPECT_EQ(json["kernels"], isa);
     }
-}
-
-TEST_F(Tools, BenchHasItsShape) {
-    const Json json = json_of({"bench", "-m", tiny(), "-p", "16", "-n", "4", "-r", "2", "-d", "0,33", "-t", "1,2"});
-    EXPECT_TRUE(json["machine"]["cpu"].is_string());
-    EXPECT_GE(json["machine"]["cores"], 1);
-    EXPECT_TRUE(json["machine"]["kernels"].is_string());
-    EXPECT_GT(json["limits"]["read_gb_s"]["1"], 0.0);
-    EXPECT_GT(json["limits"]["read_gb_s"]["2"], 0.0);
-    EXPECT_GT(json["limits"]["gmac_s"]["int16"], 0.0);
-    for (const char* type : {"float32", "int8", "bf16"}) {
-        EXPECT_TRUE(json["limits"]["gmac_s"].contains(type));
-    }
-
-    std::vector<std::string> tests;
-    for (const Json& row : json["rows"]) {
-        tests.push_back(row["test"]);
-        EXPECT_EQ(row["model"], "tiny.gguf");
-        EXPECT_EQ(row["type"], "Q4_0");
-        EXPECT_EQ(row["parallel"], 1);
-        EXPECT_EQ(row["activations"], "int16");
-        EXPECT_EQ(row["kv"], "f16");
-        const Json& speed = row["tokens_per_second"];
-        EXPECT_GT(speed["min"], 0.0);
-        EXPECT_LE(speed["min"].get<double>(), speed["median"].get<double>());
-        EXPECT_LE(speed["median"].get<double>(), speed["max"].get<double>());
-        EXPECT_NE(row.contains("gb_s"), row.contains("gmac_s"));
-        EXPECT_EQ(row.contains("gb_s"), row["bound"] == "read");
-        EXPECT_GT(row["percent_of_limit"], 0.0);
-    }
-    const std::vector<std::string> one_thread = {"pp16", "tg4", "pp16@d33", "tg4@d33"};
-    std::vector<std::string> expected = one_thread;
-    expected.insert(expected.end(), one_thread.begin(), one_thread.end());
-    EXPECT_EQ(tests, expected);
-}
-
-TEST_F(Tools, BenchPrintsATableOfAllModels) {
-    const std::string other = folder_.write("other.gguf", support::tiny_model());
-    const Outcome outcome = run_puna({"bench", "-m", tiny(), "-m", other, "-p", "0", "-n", "2", "-r", "1"});
-    EXPECT_EQ(outcome.exit_code, 0);
-    EXPECT_THAT(outcome.out, HasSubstr("limits"));
-    EXPECT_THAT(outcome.out, HasSubstr("tiny.gguf"));
-    EXPECT_THAT(outcome.out, HasSubstr("other.gguf"));
-    EXPECT_THAT(outcome.out, HasSubstr("tg2"));
-    EXPECT_THAT(outcome.out, Not(HasSubstr("pp")));
 }
 
 TEST_F(Tools, PerplexityHasItsShape) {
