@@ -1,6 +1,9 @@
 # What can be done here; `make help` lists it. CMake does the building (CMakePresets.json), this file only knows the way.
 
 export PROMPT ?= Once upon a time, high in the Andes,
+# What `make bench` measures: a shape, and those of the microbenchmarks whose names match.
+SHAPE ?= 1b:Q4_0
+KERNELS ?= ^(matmul/.*/Q4_|attend|rms_norm|silu|rope)
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
@@ -18,7 +21,7 @@ NOT_EMULATED := ^base\.ForeignFaultDeathTest\.
 TSAN_ROOMS := base;quant;text;formats;kernels;nn;models;sampling;engine
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model build demo test neon lint format asan tsan install clean
+.PHONY: help deps model build demo test neon bench lint format asan tsan install clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +54,15 @@ neon:  ## cross-compile the kernels for AArch64, and run their tests in an emula
 	@cmake --preset neon -DPUNA_WERROR=$(WERROR)
 	@cmake --build --preset neon --parallel $(JOBS)
 	@tools/run_tests.sh build/neon $(JOBS) --exclude-regex '$(NOT_EMULATED)'
+
+bench: build  ## measure the machine, every type of weights, and a model; SHAPE=8b:Q4_K_M asks for another
+	@tools/install_packages.sh bench
+	@cmake --preset release -DPUNA_BUILD_BENCHMARKS=ON >&2
+	@cmake --build --preset release --parallel $(JOBS) --target kernel_benchmarks >&2
+	@build/release/puna bench --limits
+	@build/release/puna bench --types all
+	@build/release/puna bench --shape $(SHAPE)
+	@build/release/kernel_benchmarks --benchmark_filter="$(KERNELS)"
 
 lint:  ## check format, layout and a small set of clang-tidy rules
 	@tools/install_packages.sh build lint

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing of the Debian packages in packages.txt.
 #
-#   tools/install_packages.sh [SECTION]...     (all sections when none is named: build, test, neon, lint)
+#   tools/install_packages.sh [SECTION]...     (build, test, neon, lint when none is named)
 #
 # Silent when nothing is missing. Needs root, or sudo.
 set -eu
