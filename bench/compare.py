@@ -121,7 +121,9 @@ def measure_round(options: argparse.Namespace, model: str, test: Test, reports: 
         if peer is not None:
             test.rounds["peer"].append(peer)
             words += f", peer {peer:.2f}"
-    print(words + " tokens/s", file=sys.stderr)
+    others = report["machine"].get("others_percent") or 0
+    disturbed = f" (disturbed: others took {others:.0f} % of the CPU)" if others > 5 else ""
+    print(f"{words} tokens/s{disturbed}", file=sys.stderr)
 
 
 # ---- What is printed ----

@@ -17,6 +17,7 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/loaded_model.h"
+#include "cli/machine_load.h"
 #include "cli/units.h"
 #include "convert/random_model.h"
 
@@ -45,6 +46,7 @@ class BenchCommand : public Command {
   private:
     std::vector<BenchTest> tests() const;
     Result<void> check_flags();
+    bool disturbed() const { return others_percent_.value_or(0) > 5; }
     bool has_models() const { return !models_.empty() || !shapes_.empty(); }
     std::vector<std::uint32_t> default_threads(std::uint32_t chosen) const;
     Result<void> bench_models(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
@@ -72,6 +74,7 @@ class BenchCommand : public Command {
     std::vector<convert::RandomModelSpec> shapes_;
     ProductSpec products_ = {.types = {}, .columns = {2048}, .rows = {1, 2, 4, 8, 16, 512}};
     LimitsByThreads limits_;
+    std::optional<double> others_percent_;  // of the CPU, while bench measured
     std::vector<BenchRow> rows_;
     std::vector<ProductRow> product_rows_;
 };
@@ -219,10 +222,12 @@ Result<void> BenchCommand::bench_products(const ComputeFlags::Choice& choice, co
 }
 
 Json BenchCommand::json(const ComputeFlags::Choice& choice) const {
-    Json object = {
-        {"machine",
-         {{"cpu", base::cpu_model_name()}, {"cores", base::usable_cores()}, {"kernels", choice.kernels->name}}},
-        {"limits", limits_json(limits_)}};
+    Json object = {{"machine",
+                    {{"cpu", base::cpu_model_name()},
+                     {"cores", base::usable_cores()},
+                     {"kernels", choice.kernels->name},
+                     {"others_percent", others_percent_ ? Json(*others_percent_) : Json()}}},
+                   {"limits", limits_json(limits_)}};
     for (const BenchRow& row : rows_)
         object["rows"].push_back(row_json(row, choice));
     for (const ProductRow& row : product_rows_)
@@ -235,6 +240,7 @@ std::string BenchCommand::text(const ComputeFlags::Choice& choice) const {
         fmt::format("{}, {} cores, {} kernels, {} activations, {} KV, law {}\n", base::cpu_model_name(),
                     base::usable_cores(), choice.kernels->name, kernels::activations_name(choice.activations),
                     kernels::kv_type_name(choice.kv_type), kernels::law_id(choice.activations));
+    if (disturbed()) text += fmt::format("disturbed: other processes took {:.0f} % of the CPU\n", *others_percent_);
     for (const BenchTable& table : {limits_table(limits_), rows_table(rows_), products_table(product_rows_)}) {
         if (!table.empty()) text += fmt::format("\n{}", markdown_ ? table.markdown() : table.plain());
     }
@@ -252,9 +258,15 @@ Result<int> BenchCommand::execute(Output& output) {
     }
     if (threads_.empty()) threads_ = default_threads(choice.threads);
     const InterruptWatch interrupts;
+    const MachineLoad load;
     limits_ = measure_limits(threads_, limits_only_ ? LimitsEffort::thorough : LimitsEffort::quick);
     PUNA_CHECK(bench_models(choice, interrupts));
     PUNA_CHECK(bench_products(choice, interrupts));
+    others_percent_ = load.others_percent();
+    if (disturbed()) {
+        note(fmt::format("other processes took {:.0f} % of the CPU meanwhile: an idle machine would show more",
+                         *others_percent_));
+    }
     PUNA_CHECK(json_ ? output.write_line(json_line(json(choice))) : output.write(text(choice)));
     return exit_ok;
 }
