@@ -182,7 +182,8 @@ std::string mix_names() {
 }
 
 void RewriteModel::declare_files(Flags& flags) {
-    flags.positional("IN", input_, "The model: a GGUF file, a Hugging Face folder, or a safetensors file; of several files any one.");
+    flags.positional("IN", input_,
+                     "The model: a GGUF file, a Hugging Face folder, or a safetensors file; of several files any one.");
     flags.positional("OUT", output_, "The GGUF file to write.");
 }
 

@@ -99,8 +99,8 @@ void Scheduler::start(RequestState& request, std::optional<std::size_t> leftover
         leftovers_.erase(leftovers_.begin() + static_cast<std::ptrdiff_t>(*leftover));
         free_blocks_ += blocks_for(std::ssize(taken.tokens));
         // The last token is evaluated again, for its logits.
-        const auto common = std::min(static_cast<std::int64_t>(common_prefix(taken.tokens, request.tokens())),
-                                     request.evaluable() - 1);
+        const auto common =
+            std::min(static_cast<std::int64_t>(common_prefix(taken.tokens, request.tokens())), request.evaluable() - 1);
         cache_.truncate(taken.sequence, common);
         return request.admit(taken.sequence, common);
     }

@@ -8,8 +8,9 @@
 namespace puna::kernels::algorithms {
 
 /// How far ahead of a straight line of fetches a second one runs into the second-level cache. A fetch from memory holds
-/// one of the core's few line buffers for all its latency, and those alone cannot keep memory busy; with the second line
-/// the first one finds its data close by, and buffers are free again after a few cycles. Measured: 1 to 4 KiB are alike.
+/// one of the core's few line buffers for all its latency, and those alone cannot keep memory busy; with the second
+/// line the first one finds its data close by, and buffers are free again after a few cycles. Measured: 1 to 4 KiB are
+/// alike.
 inline constexpr std::size_t second_line = 2048;
 
 /// Asks for `bytes` bytes of weights ahead of their use: into the first-level cache if they are `near`.
