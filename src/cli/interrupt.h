@@ -36,8 +36,8 @@ class InterruptWatch {
     std::thread thread_;
 };
 
-/// While it lives, SIGINT does no more than to end a system call that waits. What it did before, it does again
-/// afterwards.
+/// While it lives, SIGINT ends no more than the waiting for input; one at a time. It is remembered until somebody
+/// waits, so that none is lost that comes between two lines. What SIGINT did before, it does again afterwards.
 class ReadingInterrupts {
   public:
     ReadingInterrupts();
@@ -45,8 +45,13 @@ class ReadingInterrupts {
     ReadingInterrupts(const ReadingInterrupts&) = delete;
     ReadingInterrupts& operator=(const ReadingInterrupts&) = delete;
 
+    /// Waits until standard input can be read, or is at its end. False: SIGINT came, which is used up by this answer.
+    bool wait_for_input() const;
+
   private:
     struct sigaction previous_ = {};
+    int read_end_ = -1;
+    int write_end_ = -1;
 };
 
 }  // namespace puna::cli

@@ -14,10 +14,11 @@ Result<std::optional<std::string>> LineSource::next() {
     std::size_t end = 0;
     while ((end = buffer_.find('\n', searched_)) == std::string::npos) {
         searched_ = buffer_.size();
+        interrupted_ = !interrupts_.wait_for_input();
+        if (interrupted_) return std::optional<std::string>();
         std::array<char, 4096> chunk;
         const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
-        interrupted_ = got < 0 && errno == EINTR;
-        if (interrupted_) return std::optional<std::string>();
+        if (got < 0 && errno == EINTR) continue;
         if (got < 0) return base::system_error(ErrorCode::file_unreadable, "read", "standard input", errno);
         if (got == 0) {
             searched_ = 0;

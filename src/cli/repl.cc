@@ -140,8 +140,9 @@ std::string in_template(const std::optional<std::string>& wrapper, const std::st
 
 Result<bool> at_terminal(Repl& repl, const std::optional<std::string>& wrapper, const Output& output) {
     using Line = LineEditor::Line;
-    PUNA_TRY(const auto editor, LineEditor::create([](const std::string&) { return std::vector<std::string>(); }, {}));
-    const ReadingInterrupts signals;
+    const ReadingInterrupts interrupts;
+    const auto no_words = [](const std::string&) { return std::vector<std::string>(); };
+    PUNA_TRY(const auto editor, LineEditor::create(interrupts, no_words, {}));
     while (!output.closed()) {
         const Line entry = read_entry(*editor, ">> ", ".. ");
         if (entry.kind == Line::Kind::end) break;
@@ -155,8 +156,8 @@ Result<bool> at_terminal(Repl& repl, const std::optional<std::string>& wrapper, 
 
 /// False: it was interrupted.
 Result<bool> in_lines(Repl& repl, const std::optional<std::string>& wrapper, const Output& output) {
-    const ReadingInterrupts signals;
-    LineSource lines;
+    const ReadingInterrupts interrupts;
+    LineSource lines(interrupts);
     while (!output.closed()) {
         PUNA_TRY(const std::optional<std::string> line, lines.next());
         if (!line) return !lines.interrupted();

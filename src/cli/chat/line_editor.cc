@@ -10,6 +10,7 @@
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
+#include <cwchar>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,8 @@ struct HistoryEnd {
 }  // namespace
 
 struct LineEditor::State {
+    const ReadingInterrupts& interrupts;
+    bool interrupted = false;
     Completer completer;
     std::string history_file;
     std::string prompt;
@@ -50,6 +53,27 @@ LineEditor::State& state_of(EditLine* edit) {
     void* data = nullptr;
     el_get(edit, EL_CLIENTDATA, &data);
     return *static_cast<LineEditor::State*>(data);
+}
+
+/// The next character of standard input: 1, 0 at its end, or -1. It waits here, and not in libedit, so that no SIGINT
+/// falls between the looking for one and the waiting.
+int next_character(EditLine* edit, wchar_t* character) {
+    LineEditor::State& state = state_of(edit);
+    std::mbstate_t partial = {};
+    while (true) {
+        if (!state.interrupts.wait_for_input()) {
+            state.interrupted = true;
+            return -1;
+        }
+        char byte = 0;
+        const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return static_cast<int>(got);
+        const std::size_t used = std::mbrtowc(character, &byte, 1, &partial);
+        if (used == static_cast<std::size_t>(-2)) continue;  // more bytes of it are to come
+        if (used != static_cast<std::size_t>(-1)) return 1;
+        partial = {};  // no character: passed over
+    }
 }
 
 char* prompt_of(EditLine* edit) {
@@ -107,10 +131,11 @@ LineEditor::~LineEditor() {
     talk(no_paste_marks);
 }
 
-Result<std::unique_ptr<LineEditor>> LineEditor::create(Completer completer, std::string history_file) {
+Result<std::unique_ptr<LineEditor>> LineEditor::create(const ReadingInterrupts& interrupts, Completer completer,
+                                                       std::string history_file) {
     // Characters are as wide as the locale says; one that does not know UTF-8 would tear them.
     if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
-    auto state = std::make_unique<State>();
+    auto state = std::make_unique<State>(State{.interrupts = interrupts});
     state->completer = std::move(completer);
     state->history_file = std::move(history_file);
     state->history.reset(history_init());
@@ -126,6 +151,7 @@ Result<std::unique_ptr<LineEditor>> LineEditor::create(Completer completer, std:
 
     EditLine* const edit = state->edit.get();
     el_set(edit, EL_CLIENTDATA, state.get());
+    el_set(edit, EL_GETCFN, next_character);
     el_set(edit, EL_PROMPT, prompt_of);
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_HIST, history, state->history.get());
@@ -144,12 +170,11 @@ LineEditor::Line LineEditor::read(const std::string& prompt) {
     el_resize(edit);  // the window may have changed while a reply came
     talk(ask_for_paste_marks);
     int count = 0;
-    errno = 0;
+    state_->interrupted = false;
     const char* const got = el_gets(edit, &count);
-    const int number = errno;
     talk(no_paste_marks);
-    if (got == nullptr || count <= 0) {
-        if (number != EINTR) return {Line::Kind::end, {}};
+    if (got == nullptr || count <= 0 || state_->interrupted) {
+        if (!state_->interrupted) return {Line::Kind::end, {}};
         el_reset(edit);
         return {Line::Kind::interrupted, {}};
     }

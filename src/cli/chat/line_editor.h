@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/interrupt.h"
 #include "puna/error.h"
 
 namespace puna::cli {
@@ -21,13 +22,13 @@ class LineEditor {
     using Completer = std::function<std::vector<std::string>(const std::string& line)>;
 
     /// `history_file`: read now and written by `save_history`; empty: none is kept. Errors: io_error (no terminal that
-    /// can be used).
-    static Result<std::unique_ptr<LineEditor>> create(Completer completer, std::string history_file);
+    /// can be used). `interrupts` must outlive it.
+    static Result<std::unique_ptr<LineEditor>> create(const ReadingInterrupts& interrupts, Completer completer,
+                                                      std::string history_file);
     ~LineEditor();
     LineEditor(const LineEditor&) = delete;
     LineEditor& operator=(const LineEditor&) = delete;
 
-    /// SIGINT must have a handler that does not restart system calls.
     Line read(const std::string& prompt);
     /// What was entered, which may be several lines, as one entry of the history.
     void remember(const std::string& entry);

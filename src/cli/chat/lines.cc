@@ -44,8 +44,8 @@ Result<bool> answer(ChatSession& chat, const std::string& question, bool json) {
 }  // namespace
 
 Result<int> talk_in_lines(ChatSession& chat, bool json) {
-    const ReadingInterrupts signals;
-    LineSource lines;
+    const ReadingInterrupts interrupts;
+    LineSource lines(interrupts);
     std::size_t number = 0;
     bool goes_on = true;
     while (goes_on && !chat.output.closed()) {

@@ -82,9 +82,9 @@ Result<int> talk_at_terminal(ChatSession& chat, const std::string& history_file)
     TerminalChat* talker = nullptr;
     SlashCommands commands(chat, {.say = [&](std::string_view text) { talker->say(text); },
                                   .reply = [&](const std::string* question) { talker->reply(question); }});
-    PUNA_TRY(const auto editor,
-             LineEditor::create([&](const std::string& line) { return commands.complete(line); }, history_file));
-    const ReadingInterrupts signals;
+    const ReadingInterrupts interrupts;
+    const auto complete = [&](const std::string& line) { return commands.complete(line); };
+    PUNA_TRY(const auto editor, LineEditor::create(interrupts, complete, history_file));
     TerminalChat terminal(chat, *editor, commands);
     talker = &terminal;
     return terminal.run();
