@@ -190,6 +190,12 @@ class ChatTerminal : public Chat {
         terminal.type(keys + "\r");
         return terminal.wait_for("tokens used]") && terminal.wait_for("> ");
     }
+    /// Ctrl-D at the prompt (typed ahead, it would be the line discipline's end of file) and the exit code.
+    static int leave(support::Terminal& terminal) {
+        EXPECT_TRUE(terminal.wait_for("> ")) << terminal.screen();
+        terminal.type("\x04");
+        return terminal.finish();
+    }
     std::string history() const {
         std::ifstream text(file(".local/state/puna/chat_history"));
         return {std::istreambuf_iterator<char>(text), std::istreambuf_iterator<char>()};
@@ -240,13 +246,13 @@ TEST_F(ChatTerminal, CtrlCStopsTheReplyAndKeepsWhatCame) {
     ASSERT_TRUE(terminal.wait_for("> "));
     terminal.type("/context\r");
     ASSERT_TRUE(terminal.wait_for("by 2 messages"));  // the cut reply is one of them
+    ASSERT_TRUE(terminal.wait_for("> "));
     // At the prompt it takes the line back.
     terminal.type("half a li\x03");
     ASSERT_TRUE(terminal.wait_for("^C"));
     terminal.type("/undo\r");
     ASSERT_TRUE(terminal.wait_for("taken back: " + question)) << terminal.screen();
-    terminal.type("\x04");
-    EXPECT_EQ(terminal.finish(), 0);
+    EXPECT_EQ(leave(terminal), 0);
 }
 
 TEST_F(ChatTerminal, TakesSeveralLinesAndPastes) {
@@ -267,8 +273,7 @@ TEST_F(ChatTerminal, TakesSeveralLinesAndPastes) {
     ASSERT_TRUE(turn(terminal, "\x1b[200~five\rsix \xE7\xBE\x8A\x1b[201~"));
     terminal.type("/undo\r");
     ASSERT_TRUE(terminal.wait_for("taken back: five\r\nsix \xE7\xBE\x8A\r\n")) << terminal.screen();
-    terminal.type("\x04");
-    EXPECT_EQ(terminal.finish(), 0);
+    EXPECT_EQ(leave(terminal), 0);
 }
 
 TEST_F(ChatTerminal, KnowsWideAndCombiningCharacters) {
@@ -279,8 +284,7 @@ TEST_F(ChatTerminal, KnowsWideAndCombiningCharacters) {
     ASSERT_TRUE(turn(terminal, words + "\xE7\xBE\x8A\x7F"));
     terminal.type("/undo\r");
     ASSERT_TRUE(terminal.wait_for("taken back: " + words + "\r\n")) << terminal.screen();
-    terminal.type("\x04");
-    EXPECT_EQ(terminal.finish(), 0);
+    EXPECT_EQ(leave(terminal), 0);
 }
 
 TEST_F(ChatTerminal, CompletesCommandsAndKeepsAHistory) {
@@ -345,8 +349,7 @@ TEST_F(ChatTerminal, EditsTheLastQuestion) {
     ASSERT_TRUE(terminal.wait_for("tokens used]")) << terminal.screen();
     terminal.type("/context\r");
     ASSERT_TRUE(terminal.wait_for("by 2 messages")) << terminal.screen();
-    terminal.type("\x04");
-    EXPECT_EQ(terminal.finish(), 0);
+    EXPECT_EQ(leave(terminal), 0);
 }
 
 TEST_F(ChatTerminal, HasColourUnlessToldNot) {
