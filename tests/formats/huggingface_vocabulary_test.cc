@@ -285,6 +285,16 @@ INSTANTIATE_TEST_SUITE_P(
                 "not the merges of a SentencePiece"}),
     [](const auto& param) { return param.param.name; });
 
+TEST(LlamaTokenizer, ATokenWithoutTextIsNoTrouble) {
+    OrderedJson json = OrderedJson::parse(read_text(data_path("tokenizers/llama/tokenizer.json")));
+    json["model"]["vocab"][""] = json["model"]["vocab"].size();
+    HuggingFaceFolder folder;
+    const Vocabulary vocabulary = folder.write_json("tokenizer.json", json).vocabulary();
+    EXPECT_EQ(vocabulary.family, TokenizerFamily::sentencepiece_bpe);
+    EXPECT_EQ(vocabulary.tokens.back(), "");
+    EXPECT_NE(text::make_tokenizer(vocabulary), nullptr);
+}
+
 TEST(Metaspace, IsTheOtherWayToWriteSpaces) {
     OrderedJson json = OrderedJson::parse(read_text(data_path("tokenizers/llama/tokenizer.json")));
     json["normalizer"] = nullptr;

@@ -173,9 +173,8 @@ class TokenizerReader {
     static std::size_t count_pairs(std::string_view token,
                                    const std::unordered_map<std::string_view, std::size_t>& ids) {
         std::size_t count = 0;
-        for (std::size_t at = text::decode_utf8(token).length; at < token.size();
-             at += text::decode_utf8(token.substr(at)).length) {
-            if (ids.contains(token.substr(0, at)) && ids.contains(token.substr(at))) ++count;
+        for (std::size_t at = 0; at < token.size(); at += text::decode_utf8(token.substr(at)).length) {
+            if (at > 0 && ids.contains(token.substr(0, at)) && ids.contains(token.substr(at))) ++count;
         }
         return count;
     }
