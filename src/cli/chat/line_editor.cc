@@ -171,6 +171,9 @@ LineEditor::Line LineEditor::read(const std::string& prompt) {
     talk(ask_for_paste_marks);
     int count = 0;
     state_->interrupted = false;
+    // Before the prompt stands there: what is typed at it must not meet the terminal's own line editing, which makes
+    // something else of Ctrl-D. (libedit does it later where something was typed ahead.)
+    el_set(edit, EL_PREP_TERM, 1);
     const char* const got = el_gets(edit, &count);
     talk(no_paste_marks);
     if (got == nullptr || count <= 0 || state_->interrupted) {
