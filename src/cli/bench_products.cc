@@ -13,9 +13,9 @@
 #include "base/rng.h"
 #include "base/try.h"
 #include "cli/bench_report.h"
-#include "cli/instruction_peaks.h"
 #include "convert/random_model.h"
 #include "formats/printable.h"
+#include "kernels/instruction_peaks.h"
 #include "nn/linear.h"
 
 namespace puna::cli {
@@ -156,7 +156,7 @@ Result<std::vector<ProductRow>> measure_products(const ProductSpec& spec, const 
                                                  const InterruptWatch& interrupts) {
     nn::Buffer<std::byte> weights(weight_bytes());
     if (!weights) return Error{ErrorCode::out_of_memory, "not enough memory for the matrices of --types", ""};
-    InstructionPeaks peaks(pool);
+    kernels::InstructionPeaks peaks(pool);
     std::vector<ProductRow> results;
     for (const std::uint32_t columns : spec.columns) {
         for (const quant::TypeInfo* type : spec.types) {
@@ -179,7 +179,8 @@ Result<std::vector<ProductRow>> measure_products(const ProductSpec& spec, const 
                 row.activations = kernels::activations_name(products.activations());
                 row.gmac_s = 1e-9 / seconds;
                 row.gb_s = row.gmac_s / rows * weight;
-                const Instruction instruction = instruction_of(*choice.kernels, products.activations(), rows);
+                const kernels::Instruction instruction =
+                    kernels::instruction_of(*choice.kernels, products.activations(), rows);
                 const double peak = peaks.gmac_s(instruction);
                 const double read_limit = rows * limits.read_gb_s / weight;
                 const bool read_binds = peak <= 0 || read_limit < peak;

@@ -9,8 +9,6 @@
 #include <cstring>
 
 #include "base/cpu.h"
-#include "base/thread_pool.h"
-#include "kernels/peaks.h"
 
 namespace puna::kernels {
 namespace {
@@ -97,8 +95,8 @@ PeakLoops fastest_loops() {
     return loops;
 }
 
-/// The best rate of several passes, in billions of multiply-adds a second. Passes grow until one takes an eighth of
-/// `seconds`, so that waking the threads weighs nothing.
+}  // namespace
+
 double measure_loop(base::ThreadPool& pool, PeakLoop loop, double seconds) {
     if (loop == nullptr) return 0.0;
     const auto start = Clock::now();
@@ -113,12 +111,10 @@ double measure_loop(base::ThreadPool& pool, PeakLoop loop, double seconds) {
         });
         const double pass = seconds_since(pass_start);
         best = std::max(best, static_cast<double>(products) * static_cast<double>(pool.size()) / pass * 1e-9);
-        if (pass < seconds / 8) steps *= 2;
+        if (pass < seconds / 8) steps *= 2;  // until waking the threads weighs nothing
     } while (seconds_since(start) < seconds);
     return best;
 }
-
-}  // namespace
 
 double measure_read_bandwidth(std::uint32_t threads, double seconds) {
     auto pool = base::ThreadPool::create(threads);

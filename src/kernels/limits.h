@@ -3,6 +3,9 @@
 
 #include <cstdint>
 
+#include "base/thread_pool.h"
+#include "kernels/peaks.h"
+
 namespace puna::kernels {
 
 /// Read bandwidth in GB/s (10^9 bytes) over a buffer far larger than the caches, on `threads` threads. Takes about
@@ -18,5 +21,9 @@ struct MultiplyPeaks {
     double bf16 = 0;  // 0 where the CPU has no instruction for it
 };
 MultiplyPeaks measure_multiply_peaks(std::uint32_t threads, double seconds = 0.1);
+
+/// The best rate of `loop` on all threads of the pool, in billions of multiply-adds a second: the best of several
+/// passes within about `seconds`. 0 for a null loop.
+double measure_loop(base::ThreadPool& pool, PeakLoop loop, double seconds);
 
 }  // namespace puna::kernels

@@ -45,13 +45,11 @@ MatmulFn find_matmul_bf16(quant::TensorType type) {
     }
 }
 
-/// Few rows are bound by reading the weights, at which the vector set is better.
 template <int Planes, typename Type>
 void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                     float* y, std::int64_t y_stride, std::byte* scratch) {
-    constexpr std::int64_t few = 4;
     const MatmulFn multiply =
-        x.rows <= few ? avx512_table().matmul(w.type, x.kind) : multiply_integer_panels<Planes, Type>;
+        x.rows <= amx_vector_rows ? avx512_table().matmul(w.type, x.kind) : multiply_integer_panels<Planes, Type>;
     multiply(w, row_begin, row_end, x, y, y_stride, scratch);
 }
 

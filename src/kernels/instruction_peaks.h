@@ -10,15 +10,15 @@
 #include "kernels/kernel_table.h"
 #include "kernels/peaks.h"
 
-namespace puna::cli {
+namespace puna::kernels {
 
 struct Instruction {
     std::string_view name;
-    kernels::PeakLoop loop = nullptr;
+    PeakLoop loop = nullptr;
     int passes = 1;  // products of the instruction for one of the kernel: 2 where 16 bits are taken as two bytes
 };
 /// What `set` multiplies `rows` rows of activations with. The loop is null where that is not known.
-Instruction instruction_of(const kernels::KernelTable& set, kernels::Activations activations, std::int64_t rows);
+Instruction instruction_of(const KernelTable& set, Activations activations, std::int64_t rows);
 
 /// Measures each loop once. For one thread at a time; the pool must outlive it.
 class InstructionPeaks {
@@ -29,7 +29,7 @@ class InstructionPeaks {
 
   private:
     base::ThreadPool& pool_;
-    std::map<kernels::PeakLoop, double> measured_;
+    std::map<PeakLoop, double> measured_;
 };
 
-}  // namespace puna::cli
+}  // namespace puna::kernels
