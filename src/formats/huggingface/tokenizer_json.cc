@@ -19,8 +19,6 @@ using text::TokenizerFamily;
 using text::TokenKind;
 using text::Vocabulary;
 
-// puna's own, far above what real files hold.
-constexpr std::uint64_t max_tokens = std::uint64_t{1} << 24;
 constexpr std::uint64_t max_gap = 1 << 16;  // unused ids between tokens
 
 /// "<0xHH>".

@@ -13,6 +13,9 @@
 
 namespace puna::formats::huggingface {
 
+/// Ids are below: puna's own limit, far above what real files hold.
+inline constexpr std::uint64_t max_tokens = std::uint64_t{1} << 24;
+
 /// A token outside the model's own list.
 struct AddedToken {
     text::TokenId id;

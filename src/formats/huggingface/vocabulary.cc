@@ -28,16 +28,13 @@ using text::TokenizerFamily;
 using text::TokenKind;
 using text::Vocabulary;
 
-constexpr std::uint64_t max_vocabulary = std::uint64_t{1} << 24;
-
 /// The ids under a key, one or several; empty if it is absent. Numbers that can be no id are left out.
 std::vector<std::int64_t> ids_of(const Metadata& metadata, std::string_view key) {
     const auto numbers = metadata.numbers(key);
     std::vector<std::int64_t> ids;
     if (!numbers.ok() || !*numbers) return ids;
     for (const double number : **numbers) {
-        if (number >= 0 && number < static_cast<double>(max_vocabulary))
-            ids.push_back(static_cast<std::int64_t>(number));
+        if (number >= 0 && number < static_cast<double>(max_tokens)) ids.push_back(static_cast<std::int64_t>(number));
     }
     return ids;
 }
@@ -122,7 +119,7 @@ class VocabularyReader {
             const Json root = by_text->root();
             for (Json entry = root.first(); entry.exists(); entry = entry.next()) {
                 const auto id = entry.unsigned_integer();
-                if (!id || *id >= max_vocabulary || entry.key().empty()) {
+                if (!id || *id >= max_tokens || entry.key().empty()) {
                     return entry.malformed(fmt::format("added token '{}'", printable(entry.key())), "has no id");
                 }
                 added.push_back({static_cast<TokenId>(*id), std::string(entry.key()), true, entry.offset()});
@@ -137,7 +134,7 @@ class VocabularyReader {
             std::uint64_t id = 0;
             const auto [end, error] = std::from_chars(entry.key().data(), entry.key().data() + entry.key().size(), id);
             const bool is_id = error == std::errc() && end == entry.key().data() + entry.key().size();
-            if (!is_id || id >= max_vocabulary) return entry.malformed(field, "has no id for a name");
+            if (!is_id || id >= max_tokens) return entry.malformed(field, "has no id for a name");
             if (!content || !content->is(JsonKind::string) || content->string().empty()) {
                 return entry.malformed(field, "has no text 'content'");
             }
@@ -160,7 +157,7 @@ class VocabularyReader {
         const std::size_t size = vocabulary_.tokens.size();
         if (size == 0 || !wanted.ok() || !*wanted || **wanted == size) return {};
         const std::uint64_t rows = **wanted;
-        if (rows == 0 || rows > std::min<std::uint64_t>(max_vocabulary, 2 * size + (1 << 16))) {
+        if (rows == 0 || rows > std::min<std::uint64_t>(max_tokens, 2 * size + (1 << 16))) {
             return Error{
                 ErrorCode::file_malformed,
                 fmt::format("{}: {} is {}, but the tokenizer has {} tokens", printable_path(files_.path("config.json")),

@@ -1,0 +1,39 @@
+// What is asked of every malformed file.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "formats/largest_allocation.h"
+#include "formats/model_file.h"
+
+namespace puna::formats {
+
+/// Reading `path` gives an error of one line that names the file, the field and its offset, with a hint: within a
+/// second, and without an allocation of `allowed_allocation` bytes. `says`: the field, and what is wrong with it.
+inline void expect_malformed(const std::string& path, ErrorCode code, const std::string& says,
+                             const std::string& file_name, std::size_t allowed_allocation) {
+    using ::testing::ContainsRegex;
+    using ::testing::HasSubstr;
+    largest_allocation = 0;
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = read_model_file(path);
+    const auto took = std::chrono::steady_clock::now() - start;
+    const std::size_t largest = largest_allocation;
+
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(error_code_name(result.error().code), error_code_name(code));
+    EXPECT_THAT(result.error().message, HasSubstr(says));
+    EXPECT_THAT(result.error().message, ContainsRegex("\\(at byte [0-9]+\\)"));
+    EXPECT_THAT(result.error().message, HasSubstr(file_name));
+    EXPECT_EQ(result.error().message.find('\n'), std::string::npos);
+    EXPECT_NE(result.error().hint, "");
+    EXPECT_LT(largest, allowed_allocation);
+    EXPECT_LT(took, std::chrono::seconds(1));
+}
+
+}  // namespace puna::formats
