@@ -39,16 +39,6 @@ Request regex(std::string source, std::uint64_t seed = 1) {
     return constrained(Constraint::Kind::regex, std::move(source), seed);
 }
 
-std::shared_ptr<EventChannel> submit(Engine& engine, Request request) {
-    auto channel = engine.submit(std::move(request));
-    EXPECT_TRUE(channel.ok()) << channel.error().message;
-    return *channel;
-}
-
-Outcome run(Engine& engine, Request request) {
-    return drain(*submit(engine, std::move(request)));
-}
-
 struct Matched {
     bool prefix, whole;
 };

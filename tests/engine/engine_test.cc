@@ -52,16 +52,6 @@ Request sampled(std::string prompt, std::uint32_t max_tokens, std::optional<std:
     return request;
 }
 
-std::shared_ptr<EventChannel> submit(Engine& engine, Request request) {
-    auto channel = engine.submit(std::move(request));
-    EXPECT_TRUE(channel.ok()) << channel.error().message;
-    return *channel;
-}
-
-Outcome run(Engine& engine, Request request) {
-    return drain(*submit(engine, std::move(request)));
-}
-
 std::vector<TokenId> letters(std::string_view text) {
     std::vector<TokenId> ids;
     for (const char letter : text)

@@ -196,4 +196,15 @@ inline Outcome drain(EventChannel& channel) {
     return outcome;
 }
 
+inline std::shared_ptr<EventChannel> submit(Engine& engine, Request request) {
+    auto channel = engine.submit(std::move(request));
+    EXPECT_TRUE(channel.ok()) << channel.error().message;
+    return *channel;
+}
+
+/// All that a request that is accepted gives.
+inline Outcome run(Engine& engine, Request request) {
+    return drain(*submit(engine, std::move(request)));
+}
+
 }  // namespace puna::engine

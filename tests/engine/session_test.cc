@@ -54,11 +54,6 @@ class Sessions : public testing::Test {
         next.sampling = session.sampling();
         return next;
     }
-    static Outcome run(Engine& engine, Request request) {
-        auto channel = engine.submit(std::move(request));
-        EXPECT_TRUE(channel.ok()) << channel.error().message;
-        return drain(**channel);
-    }
     static Error refusal(Engine& engine, Request request) {
         auto channel = engine.submit(std::move(request));
         EXPECT_FALSE(channel.ok());
