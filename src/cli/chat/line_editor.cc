@@ -98,7 +98,8 @@ unsigned char complete(EditLine* edit, int) {
     const std::size_t word_begin = line.rfind(' ') + 1;  // 0 if there is none
     const std::vector<std::string> words = state_of(edit).completer(line);
     if (words.empty()) return CC_REFRESH_BEEP;
-    std::string insert = common_start(words).substr(std::min(line.size() - word_begin, common_start(words).size()));
+    const std::string common = common_start(words);
+    std::string insert = common.substr(std::min(line.size() - word_begin, common.size()));
     if (words.size() == 1 && !words.front().ends_with('/')) insert += ' ';
     if (!insert.empty()) return el_insertstr(edit, insert.c_str()) == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
     std::string list = "\r\n";
