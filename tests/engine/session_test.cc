@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "engine/fake_model.h"
+#include "engine/session/session_data.h"
 
 namespace puna::engine {
 namespace {
@@ -51,7 +52,7 @@ class Sessions : public testing::Test {
     static Request following(const Session& session, std::vector<TokenId> prompt, std::uint32_t max_tokens) {
         Request next = request(std::move(prompt), max_tokens);
         next.session = session;
-        next.sampling = session.sampling();
+        next.sampling = data_of(session).sampling;
         return next;
     }
     static Error refusal(Engine& engine, Request request) {
@@ -87,23 +88,23 @@ TEST_F(Sessions, KeepTheLastTokenEvaluatedButNotAnEndToken) {
     const Session ended = *run(*engine, greedy).finished->session;
     std::vector<TokenId> tokens = letters("abxy");
     tokens.push_back(end_token);
-    EXPECT_EQ(ended.tokens(), tokens);
-    EXPECT_EQ(ended.info().evaluated, 4U);
-    EXPECT_FALSE(ended.info().has_logits);
+    EXPECT_EQ(data_of(ended).tokens, tokens);
+    EXPECT_EQ(data_of(ended).evaluated, 4);
+    EXPECT_TRUE(data_of(ended).logits.empty());
 
     greedy.max_tokens = 2;
     const Session cut = *run(*engine, greedy).finished->session;
-    EXPECT_EQ(cut.tokens(), letters("abxy"));
-    EXPECT_EQ(cut.info().evaluated, 4U);
-    EXPECT_TRUE(cut.info().has_logits);
+    EXPECT_EQ(data_of(cut).tokens, letters("abxy"));
+    EXPECT_EQ(data_of(cut).evaluated, 4);
+    EXPECT_FALSE(data_of(cut).logits.empty());
 }
 
 TEST_F(Sessions, ARequestForNoTokensStoresThePrompt) {
     auto engine = make_engine();
     const Session session = *run(*engine, keeping(request(letters("abcdef"), 0))).finished->session;
-    EXPECT_EQ(session.tokens(), letters("abcdef"));
-    EXPECT_EQ(session.info().evaluated, 6U);
-    EXPECT_EQ(session.info().draws, 0U);
+    EXPECT_EQ(data_of(session).tokens, letters("abcdef"));
+    EXPECT_EQ(data_of(session).evaluated, 6);
+    EXPECT_EQ(data_of(session).draws, 0U);
     const Outcome direct = run(*make_engine(), request(letters("abcdef"), 8));
     EXPECT_EQ(run(*make_engine(), following(session, {}, 8)).ids(), direct.ids());
 }
@@ -215,7 +216,7 @@ TEST_F(Sessions, OfACancelledRequestHoldWhatCame) {
         if (auto* finished = std::get_if<Finished>(&*event)) session = finished->session;
     }
     ASSERT_TRUE(session);
-    const auto sampled = static_cast<std::uint32_t>(session->tokens().size() - 3);
+    const auto sampled = static_cast<std::uint32_t>(data_of(*session).tokens.size() - 3);
     const std::vector<TokenId> whole = run(*make_engine(), request(letters("abc"), sampled + 5)).ids();
     const std::vector<TokenId> rest = run(*make_engine(), following(*session, {}, 5)).ids();
     EXPECT_EQ(rest, std::vector<TokenId>(whole.end() - 5, whole.end()));
@@ -225,8 +226,8 @@ TEST_F(Sessions, OfAFullContextGoOnInALargerOne) {
     const Outcome before = run(*make_engine(hash_logits, 32), keeping(request(letters("abc"), 100)));
     EXPECT_EQ(before.finished->reason, FinishReason::context);
     const Session session = *before.finished->session;
-    EXPECT_EQ(session.tokens().size(), 33U);  // the last one has no room to be evaluated in
-    EXPECT_EQ(session.info().evaluated, 32U);
+    EXPECT_EQ(data_of(session).tokens.size(), 33U);  // the last one has no room to be evaluated in
+    EXPECT_EQ(data_of(session).evaluated, 32);
     const Outcome again = run(*make_engine(hash_logits, 32), following(session, {}, 1));
     ASSERT_TRUE(again.error);
     EXPECT_EQ(again.error->code, ErrorCode::context_overflow);
@@ -243,9 +244,9 @@ TEST_F(Sessions, WhatAFullContextLeftCanBeStored) {
         tokens.push_back(id);
     ASSERT_EQ(tokens.size(), 33U);
     const Session session = *run(*engine, keeping(request(tokens, 0))).finished->session;
-    EXPECT_EQ(session.tokens(), tokens);
-    EXPECT_EQ(session.info().evaluated, 32U);
-    EXPECT_FALSE(session.info().has_logits);
+    EXPECT_EQ(data_of(session).tokens, tokens);
+    EXPECT_EQ(data_of(session).evaluated, 32);
+    EXPECT_TRUE(data_of(session).logits.empty());
     tokens.push_back(letter_token('z'));
     EXPECT_EQ(run(*engine, keeping(request(tokens, 0))).error->code, ErrorCode::context_overflow);
 }
