@@ -83,7 +83,7 @@ struct ActivationRows {
     }
 };
 
-/// acc[m] += one law block: `Width` weights of sixteen rows (`quad_at(j)` holds q + bias) times M rows of activations
+/// acc[m] += one law block: `Width` weights of a tile's rows (`quad_at(j)` holds q + bias) times M rows of activations
 /// at block `b` of 32, of which law blocks of 16 take one `half` each.
 template <typename L, typename P, int Width, bool HasMin, int M, typename QuadAt>
 PUNA_INLINE void accumulate_block(typename L::F (&acc)[M], const QuadAt& quad_at, typename L::F scale,
@@ -97,6 +97,7 @@ PUNA_INLINE void accumulate_block(typename L::F (&acc)[M], const QuadAt& quad_at
         sums[m] = P::start(-bias * activation_sums[m]);
     }
     const std::size_t at = static_cast<std::size_t>(b) * P::block_bytes;
+#pragma GCC unroll 8
     for (int j = 0; j < Width / 4; ++j) {
         const auto quad = quad_at(j);
         for (int m = 0; m < M; ++m)

@@ -12,37 +12,51 @@
 
 namespace puna::kernels::algorithms {
 
-inline constexpr std::int64_t panel_tiles = 4;       // decoded together: rows of activations pass over them in cache
 inline constexpr std::size_t quad_bytes = 64;        // sixteen rows of four bytes
 inline constexpr std::size_t row_vector_bytes = 64;  // sixteen floats
 
 /// Bytes of one law block of a tile in a panel: quads, scales, then negative mins where the type has them.
-template <int Width, bool HasMin>
-constexpr std::size_t panel_block_bytes = Width / 4 * quad_bytes + (HasMin ? 2 : 1) * row_vector_bytes;
+template <int Width, bool HasMin, std::size_t QuadBytes = quad_bytes>
+constexpr std::size_t panel_block_bytes = Width / 4 * QuadBytes + (HasMin ? 2 : 1) * row_vector_bytes;
 
 /// Enough for any type: law blocks of 16 without, of 32 with mins.
-static inline std::size_t panel_bytes(std::int64_t columns) {
-    return static_cast<std::size_t>(panel_tiles * columns / 16) * panel_block_bytes<16, true>;
+template <typename L>
+std::size_t panel_bytes(std::int64_t columns) {
+    const std::int64_t part = columns < L::panel_columns ? columns : L::panel_columns;
+    return static_cast<std::size_t>(L::panel_tiles * part / 16) * panel_block_bytes<16, true, L::most_panel_quad_bytes>;
 }
 
-/// Rows beyond the matrix's end are copies of nothing: a last, partial tile is moved to `spare` and read from there.
-static inline TileBlock tile_at(const WeightMatrix& w, std::int64_t row, std::int64_t row_end, std::byte* spare) {
+/// Rows beyond the matrix's end are copies of nothing: a last, partial tile of `count` rows is moved to `spare` and
+/// read from there.
+static inline TileBlock tile_at(const WeightMatrix& w, std::int64_t row, std::int64_t row_end, std::int64_t count,
+                                std::byte* spare) {
     const std::byte* base = w.data + static_cast<std::size_t>(row) * w.row_bytes;
-    if (row_end - row >= tile_rows) return {base, w.row_bytes};
+    if (row_end - row >= count) return {base, w.row_bytes};
     const auto used = static_cast<std::size_t>(row_end - row) * w.row_bytes;
     __builtin_memcpy(spare, base, used);
-    __builtin_memset(spare + used, 0, static_cast<std::size_t>(tile_rows) * w.row_bytes - used);
+    __builtin_memset(spare + used, 0, static_cast<std::size_t>(count) * w.row_bytes - used);
     return {spare, w.row_bytes};
 }
 
 /// Stores a tile's results; the last tile may be partial.
 template <typename L>
 void store_rows(float* y, typename L::F values, std::int64_t rows) {
-    if (rows >= tile_rows) {
+    if (rows >= L::rows) {
         L::store(y, values);
     } else {
-        store_partial<L>(y, values, rows);
+        float padded[L::rows];
+        L::store(padded, values);
+        __builtin_memcpy(y, padded, static_cast<std::size_t>(rows) * sizeof(float));
     }
+}
+
+/// What `store_rows` stored.
+template <typename L>
+typename L::F load_rows(const float* y, std::int64_t rows) {
+    if (rows >= L::rows) return L::load(y);
+    float padded[L::rows] = {};
+    __builtin_memcpy(padded, y, static_cast<std::size_t>(rows) * sizeof(float));
+    return L::load(padded);
 }
 
 /// Up to M rows of activations, all of x: weights are decoded and used at once.
@@ -55,13 +69,12 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this tile
     // fetches them in a straight line, a share with each law block. Two tiles of more than 48 KiB are too much for the
     // first-level cache.
-    constexpr std::size_t share =
-        static_cast<std::size_t>(tile_rows * Type::width) * Type::block_bytes / Type::elements;
-    const std::size_t tile_bytes = static_cast<std::size_t>(tile_rows) * w.row_bytes;
+    constexpr std::size_t share = static_cast<std::size_t>(L::rows * Type::width) * Type::block_bytes / Type::elements;
+    const std::size_t tile_bytes = static_cast<std::size_t>(L::rows) * w.row_bytes;
     const bool near = tile_bytes <= (std::size_t{24} << 10);
     fetch(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes, tile_bytes, near);
-    for (std::int64_t row = row_begin; row < row_end; row += tile_rows) {
-        TileBlock block = tile_at(w, row, row_end, spare);
+    for (std::int64_t row = row_begin; row < row_end; row += L::rows) {
+        TileBlock block = tile_at(w, row, row_end, L::rows, spare);
         const std::byte* ahead = block.base + tile_bytes;
         typename L::F acc[M];
         for (int m = 0; m < M; ++m)
@@ -84,15 +97,16 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     }
 }
 
-/// Decodes a tile into a panel; `finish` makes of each quad (q + bias) what the products read.
-template <typename L, typename Type, typename Finish>
-void decode_tile(TileBlock block, std::int64_t columns, std::byte* out, const Finish& finish) {
+/// Decodes `columns` weights of each row of a tile into a panel; `store` writes a quad (q + bias) as the products read
+/// it.
+template <typename L, typename Type, std::size_t QuadBytes, typename Store>
+void decode_tile(TileBlock block, std::int64_t columns, std::byte* out, const Store& store) {
     for (std::int64_t k = 0; k < columns; k += Type::elements) {
         Type::template step<L>(
             block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) PUNA_INLINE_LAMBDA {
                 for (int j = 0; j < Type::width / 4; ++j)
-                    L::store_quad(out + static_cast<std::size_t>(j) * quad_bytes, finish(quads[j]));
-                out += Type::width / 4 * quad_bytes;
+                    store(out + static_cast<std::size_t>(j) * QuadBytes, quads[j]);
+                out += Type::width / 4 * QuadBytes;
                 L::store(reinterpret_cast<float*>(out), scale);
                 out += row_vector_bytes;
                 if constexpr (Type::has_min) {
@@ -104,22 +118,30 @@ void decode_tile(TileBlock block, std::int64_t columns, std::byte* out, const Fi
     }
 }
 
-/// A decoded tile times M rows of activations.
+/// Blocks of 32 columns, [begin, end): what of K a panel holds.
+struct BlockRange {
+    std::int64_t begin;
+    std::int64_t end;
+};
+
+/// A decoded tile times M rows of activations. What the blocks before `blocks` gave is in y.
 template <typename L, typename P, int Width, bool HasMin, int M>
-void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t columns, const ActivationMatrix& x,
+void multiply_tile(const std::byte* panel, std::int32_t bias, BlockRange blocks, const ActivationMatrix& x,
                    std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
+    using Panel = typename P::Panel;
     const ActivationRows<P, M> activations(x, first);
     typename L::F acc[M];
     for (int m = 0; m < M; ++m)
-        acc[m] = L::set(0.0F);
-    for (std::int64_t b = 0; b < columns / activation_block; ++b) {
-        for (int half = 0; half < 32 / Width; ++half, panel += panel_block_bytes<Width, HasMin>) {
-            const auto* floats = reinterpret_cast<const float*>(panel + Width / 4 * quad_bytes);
+        acc[m] = blocks.begin == 0 ? L::set(0.0F) : load_rows<L>(y + m * y_stride, rows);
+    for (std::int64_t b = blocks.begin; b < blocks.end; ++b) {
+        for (int half = 0; half < 32 / Width; ++half, panel += panel_block_bytes<Width, HasMin, Panel::bytes>) {
+            const auto* floats = reinterpret_cast<const float*>(panel + Width / 4 * Panel::bytes);
             accumulate_block<L, P, Width, HasMin, M>(
                 acc,
                 [panel](int j)
-                    PUNA_INLINE_LAMBDA { return L::load_quad(panel + static_cast<std::size_t>(j) * quad_bytes); },
-                L::load(floats), HasMin ? L::load(floats + lanes) : L::set(0.0F), bias, activations, b, half);
+                    PUNA_INLINE_LAMBDA { return Panel::load(panel + static_cast<std::size_t>(j) * Panel::bytes); },
+                L::load(floats), HasMin ? L::load(floats + lanes) : L::set(0.0F), Panel::biased ? bias : 0, activations,
+                b, half);
         }
     }
     for (int m = 0; m < M; ++m)
@@ -128,43 +150,64 @@ void multiply_tile(const std::byte* panel, std::int32_t bias, std::int64_t colum
 
 /// A decoded tile times `count` rows of activations, at most M.
 template <typename L, typename P, int Width, bool HasMin, int M>
-void multiply_up_to(std::int64_t count, const std::byte* panel, std::int32_t bias, std::int64_t columns,
+void multiply_up_to(std::int64_t count, const std::byte* panel, std::int32_t bias, BlockRange blocks,
                     const ActivationMatrix& x, std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
     if (count == M) {
-        multiply_tile<L, P, Width, HasMin, M>(panel, bias, columns, x, first, y, y_stride, rows);
+        multiply_tile<L, P, Width, HasMin, M>(panel, bias, blocks, x, first, y, y_stride, rows);
     } else if constexpr (M > 1) {
-        multiply_up_to<L, P, Width, HasMin, M - 1>(count, panel, bias, columns, x, first, y, y_stride, rows);
+        multiply_up_to<L, P, Width, HasMin, M - 1>(count, panel, bias, blocks, x, first, y, y_stride, rows);
     }
 }
 
-template <typename L, template <int> typename Product, typename Type>
-void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
-                    float* y, std::int64_t y_stride, std::byte* scratch) {
-    using P = Product<L::product_range(Type::bits)>;
-    std::byte* spare = scratch + panel_bytes(w.columns);
-    if (x.rows == 1) return multiply_few<L, P, Type, 1>(w, row_begin, row_end, x, y, y_stride, spare);
-    if (x.rows == 2) return multiply_few<L, P, Type, 2>(w, row_begin, row_end, x, y, y_stride, spare);
-    if (x.rows <= 4) return multiply_few<L, P, Type, 4>(w, row_begin, row_end, x, y, y_stride, spare);
-
+/// Panels of weights times all rows of x.
+template <typename L, typename P, typename Type>
+void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                   float* y, std::int64_t y_stride, std::byte* scratch, std::byte* spare) {
+    using Panel = typename P::Panel;
     constexpr int most = L::integer_tile_columns;
-    constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min>;
-    const std::size_t tile_bytes = static_cast<std::size_t>(w.columns / Type::width) * block_bytes;
-    for (std::int64_t row = row_begin; row < row_end; row += panel_tiles * tile_rows) {
-        std::int64_t tiles = 0;
-        for (std::int64_t r = row; tiles < panel_tiles && r < row_end; ++tiles, r += tile_rows) {
-            decode_tile<L, Type>(tile_at(w, r, row_end, spare), w.columns,
-                                 scratch + static_cast<std::size_t>(tiles) * tile_bytes,
-                                 [](typename L::Q quad) PUNA_INLINE_LAMBDA { return quad; });
-        }
-        for (std::int64_t m = 0; m < x.rows; m += most) {
-            const std::int64_t count = x.rows - m < most ? x.rows - m : most;
+    constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min, Panel::bytes>;
+    const std::int64_t part = w.columns < L::panel_columns ? w.columns : L::panel_columns;
+    const std::size_t tile_bytes = static_cast<std::size_t>(part / Type::width) * block_bytes;
+    const auto panel_at = [&](std::int64_t t) { return scratch + static_cast<std::size_t>(t) * tile_bytes; };
+    const std::int64_t panel_rows = L::panel_tiles * L::rows;
+    for (std::int64_t row = row_begin; row < row_end; row += panel_rows) {
+        const std::int64_t rows = row_end - row < panel_rows ? row_end - row : panel_rows;
+        const std::int64_t tiles = (rows + L::rows - 1) / L::rows;
+        for (std::int64_t k = 0; k < w.columns; k += part) {
+            const std::int64_t columns = w.columns - k < part ? w.columns - k : part;
+            const BlockRange blocks = {k / activation_block, (k + columns) / activation_block};
             for (std::int64_t t = 0; t < tiles; ++t) {
-                const std::int64_t r = row + t * tile_rows;
-                multiply_up_to<L, P, Type::width, Type::has_min, most>(
-                    count, scratch + static_cast<std::size_t>(t) * tile_bytes, Type::bias, w.columns, x, m,
-                    y + m * y_stride + r, y_stride, row_end - r);
+                const TileBlock tile = tile_at(w, row + t * L::rows, row_end, L::rows, spare);
+                decode_tile<L, Type, Panel::bytes>(
+                    tile.at(static_cast<std::size_t>(k / Type::elements) * Type::block_bytes), columns, panel_at(t),
+                    [](std::byte* out, typename L::Q quad) PUNA_INLINE_LAMBDA { Panel::store(out, quad, Type::bias); });
+            }
+            for (std::int64_t m = 0; m < x.rows; m += most) {
+                const std::int64_t count = x.rows - m < most ? x.rows - m : most;
+                for (std::int64_t t = 0; t < tiles; ++t) {
+                    const std::int64_t r = row + t * L::rows;
+                    multiply_up_to<L, P, Type::width, Type::has_min, most>(count, panel_at(t), Type::bias, blocks, x, m,
+                                                                           y + m * y_stride + r, y_stride, row_end - r);
+                }
             }
         }
+    }
+}
+
+/// P and FewP are the products for the width of the activations, of the set and of its primitives for few rows.
+template <typename L, typename P, typename FewP, typename Type>
+void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
+                    float* y, std::int64_t y_stride, std::byte* scratch) {
+    using Few = typename L::Few;
+    std::byte* spare = scratch + panel_bytes<L>(w.columns);
+    if (x.rows > L::most_few) {
+        multiply_many<L, P, Type>(w, row_begin, row_end, x, y, y_stride, scratch, spare);
+    } else if (x.rows == 1) {
+        multiply_few<Few, FewP, Type, 1>(w, row_begin, row_end, x, y, y_stride, spare);
+    } else if (x.rows == 2) {
+        multiply_few<Few, FewP, Type, 2>(w, row_begin, row_end, x, y, y_stride, spare);
+    } else if constexpr (L::most_few > 2) {
+        multiply_few<Few, FewP, Type, L::most_few>(w, row_begin, row_end, x, y, y_stride, spare);
     }
 }
 

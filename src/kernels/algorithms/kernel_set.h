@@ -14,14 +14,17 @@ std::size_t matmul_scratch_bytes(std::int64_t columns) {
     const std::size_t row = padded_columns(columns) * sizeof(float);
     const std::size_t floats = static_cast<std::size_t>(float_panel_rows(columns)) * row;
     // Integer products: a panel, and the rows of a partial tile, which take less than one float a weight.
-    const std::size_t integers = panel_bytes(columns) + static_cast<std::size_t>(tile_rows) * row;
+    const std::size_t integers = panel_bytes<L>(columns) + static_cast<std::size_t>(tile_rows) * row;
     return ((floats > integers ? floats : integers) + 63) / 64 * 64;
 }
 
-/// The integer product of a type; Product is the set's for the width of the activations.
-template <typename L, template <int> typename Product>
+/// The integer product of a type; Product and FewProduct are the set's for the width of the activations.
+template <typename L, template <int> typename Product, template <int> typename FewProduct>
 MatmulFn find_integer_matmul(quant::TensorType type) {
-    return with_decoder(type, []<typename Type>(Type) -> MatmulFn { return integer_matmul<L, Product, Type>; });
+    return with_decoder(type, []<typename Type>(Type) -> MatmulFn {
+        constexpr int range = L::product_range(Type::bits);
+        return integer_matmul<L, Product<range>, FewProduct<range>, Type>;
+    });
 }
 
 template <typename L>
@@ -29,8 +32,11 @@ MatmulFn matmul(quant::TensorType type, Activations activations) {
     const quant::TypeInfo& info = quant::type_info(type);
     if (!info.computes() || activations == Activations::bf16_tiles) return nullptr;
     if (activations == Activations::float32 || info.law_width == 0) return float_matmul<L>;
-    if (activations == Activations::int16) return find_integer_matmul<L, L::template Int16>(type);
-    return find_integer_matmul<L, L::template Int8>(type);
+    using Few = typename L::Few;
+    if (activations == Activations::int16) {
+        return find_integer_matmul<L, L::template Int16, Few::template Int16>(type);
+    }
+    return find_integer_matmul<L, L::template Int8, Few::template Int8>(type);
 }
 
 static inline std::int64_t activation_group(Activations) {

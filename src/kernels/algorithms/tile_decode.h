@@ -208,11 +208,13 @@ PUNA_INLINE void nibble_pairs_with_mins(TileBlock block, std::size_t nibbles_at,
     typename L::F dmin;
     L::f16_columns(block.base, block.stride, &d, &dmin);
     const auto negative_dmin = negated<L>(dmin);
+#pragma GCC unroll 4
     for (int pair = 0; pair < 4; ++pair) {
         typename L::Q packed[8];
         const TileBlock qs = block.at(nibbles_at + static_cast<std::size_t>(pair) * 32);
         L::columns(qs.base, qs.stride, packed);
         L::columns(qs.base + 16, qs.stride, packed + 4);
+#pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) {
             const int i = 2 * pair + half;
             typename L::Q quads[8];
@@ -249,10 +251,12 @@ struct Q5_K : Block256<176, 32, 5, 0, true> {
 /// `emit(quads, i, shift)` completes and hands on law block i.
 template <typename L, typename Emit>
 PUNA_INLINE void two_bit_blocks(TileBlock qs, const Emit& emit) {
+#pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
         typename L::Q packed[8];
         L::columns(qs.base + half * 32, qs.stride, packed);
         L::columns(qs.base + half * 32 + 16, qs.stride, packed + 4);
+#pragma GCC unroll 8
         for (int i = 0; i < 8; ++i) {
             typename L::Q quads[4];
             for (int j = 0; j < 4; ++j)
@@ -314,6 +318,7 @@ struct Q6_K : Block256<210, 16, 6, 32, false> {
         for (auto& scale : scales)
             scale = L::exclusive(scale, L::bytes(0x80));  // signed bytes, plus 128
         const auto d = L::f16_column(block.base + 208, block.stride);
+#pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) {
             typename L::Q low[16];  // 64 bytes a row: nibbles of 128 weights
             typename L::Q high[8];  // 32 bytes a row: two bits of 128 weights
@@ -321,6 +326,7 @@ struct Q6_K : Block256<210, 16, 6, 32, false> {
                 L::columns(block.base + half * 64 + j * 16, block.stride, low + 4 * j);
             for (int j = 0; j < 2; ++j)
                 L::columns(block.base + 128 + half * 32 + j * 16, block.stride, high + 4 * j);
+#pragma GCC unroll 8
             for (int i = 0; i < 8; ++i) {  // law blocks: weights 16 i ... 16 i + 15 of this half
                 typename L::Q quads[4];
                 for (int j = 0; j < 4; ++j) {
@@ -341,6 +347,7 @@ struct IQ4_XS : Block256<136, 32, 8, 128, false> {
         const auto d_and_high = L::column(block.base, block.stride);  // f16 scale, then 8 x 2 upper bits of sub-scales
         const auto low = L::column(block.base + 4, block.stride);     // 8 nibbles
         const auto d = L::f16_column(block.base, block.stride);
+#pragma GCC unroll 8
         for (int i = 0; i < 8; ++i) {
             typename L::Q quads[8];
             unpack_nibbles<L>(block.at(8 + static_cast<std::size_t>(i) * 16), quads);

@@ -173,22 +173,23 @@ void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, co
 template <int Planes, typename Type>
 void multiply_integer_panels(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
                              const ActivationMatrix& x, float* y, std::int64_t y_stride, std::byte* scratch) {
-    constexpr std::int64_t panel_rows = algorithms::panel_tiles * tile_side;
+    constexpr std::int64_t panel_rows = Avx512::panel_tiles * tile_side;
     using Part = ActivationPart<Planes, Type>;
     const std::int64_t law_blocks = w.columns / Type::width;
     const std::size_t bytes =  // of a tile in the panel
         static_cast<std::size_t>(law_blocks) * algorithms::panel_block_bytes<Type::width, Type::has_min>;
-    std::byte* spare = scratch + algorithms::panel_bytes(w.columns);
+    std::byte* spare = scratch + algorithms::panel_bytes<Avx512>(w.columns);
     const __m512i bias = _mm512_set1_epi8(static_cast<char>(Type::bias));
     const std::int64_t whole = x.rows / tile_side * tile_side;
-    alignas(64) float carry[algorithms::panel_tiles][tile_side * tile_side];
+    alignas(64) float carry[Avx512::panel_tiles][tile_side * tile_side];
     for (std::int64_t panel = row_begin; panel < row_end; panel += panel_rows) {
         const std::int64_t tiles = (least(row_end - panel, panel_rows) + tile_side - 1) / tile_side;
         const auto decoded = [&](std::int64_t tile) { return scratch + static_cast<std::size_t>(tile) * bytes; };
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
-            algorithms::decode_tile<Avx512, Type>(
-                algorithms::tile_at(w, panel + tile * tile_side, row_end, spare), w.columns, decoded(tile),
-                [bias](__m512i quad) PUNA_INLINE_LAMBDA { return _mm512_sub_epi8(quad, bias); });
+            algorithms::decode_tile<Avx512, Type, algorithms::quad_bytes>(
+                algorithms::tile_at(w, panel + tile * tile_side, row_end, tile_side, spare), w.columns, decoded(tile),
+                [bias](std::byte* out, __m512i quad)
+                    PUNA_INLINE_LAMBDA { Avx512::store_quad(out, _mm512_sub_epi8(quad, bias)); });
         }
         const auto pass = [&](std::int64_t from, std::int64_t to) {
             if (from == to) return;

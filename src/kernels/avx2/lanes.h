@@ -7,8 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
-#include "kernels/avx2/columns.h"
+#include "kernels/algorithms/panel_quads.h"
+#include "kernels/avx2/eight.h"
 
 namespace puna::kernels {
 namespace {
@@ -28,6 +30,15 @@ struct Avx2 {
     static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 3;
     static constexpr int integer_tile_columns = 3;
+
+    // Few rows of activations: eight rows of weights at a time, so that all stays in sixteen registers. From three on,
+    // panels; a part of K of one tile of sixteen rows stays in the first-level cache.
+    using Few = Eight;
+    static constexpr int most_few = 2;
+    static constexpr std::int64_t rows = 16;
+    static constexpr std::int64_t panel_tiles = 1;
+    static constexpr std::int64_t panel_columns = 512;
+    static constexpr std::size_t most_panel_quad_bytes = 128;
 
     // --- floats
     // -------------------------------------------------------------------------------------------------------
@@ -116,165 +127,102 @@ struct Avx2 {
 
     // --- quads
     // --------------------------------------------------------------------------------------------------------
-    static Q load_quad(const std::byte* p) {
-        return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
-                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))};
-    }
+    static Q load_quad(const std::byte* p) { return {Eight::load_quad(p), Eight::load_quad(p + 32)}; }
     static void store_quad(std::byte* p, Q a) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.low);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.high);
+        Eight::store_quad(p, a.low);
+        Eight::store_quad(p + 32, a.high);
     }
-    static Q bytes(std::uint8_t x) {
-        return {_mm256_set1_epi8(static_cast<char>(x)), _mm256_set1_epi8(static_cast<char>(x))};
-    }
-    static Q both(Q a, Q b) { return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)}; }
-    static Q either(Q a, Q b) { return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)}; }
-    static Q exclusive(Q a, Q b) { return {_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)}; }
-    static Q shift_right(Q a, int n) { return {_mm256_srli_epi32(a.low, n), _mm256_srli_epi32(a.high, n)}; }
-    static Q shift_left(Q a, int n) { return {_mm256_slli_epi32(a.low, n), _mm256_slli_epi32(a.high, n)}; }
+    static Q bytes(std::uint8_t x) { return {Eight::bytes(x), Eight::bytes(x)}; }
+    static Q both(Q a, Q b) { return {Eight::both(a.low, b.low), Eight::both(a.high, b.high)}; }
+    static Q either(Q a, Q b) { return {Eight::either(a.low, b.low), Eight::either(a.high, b.high)}; }
+    static Q exclusive(Q a, Q b) { return {Eight::exclusive(a.low, b.low), Eight::exclusive(a.high, b.high)}; }
+    static Q shift_right(Q a, int n) { return {Eight::shift_right(a.low, n), Eight::shift_right(a.high, n)}; }
+    static Q shift_left(Q a, int n) { return {Eight::shift_left(a.low, n), Eight::shift_left(a.high, n)}; }
     static Q multiply_low(Q a, std::uint32_t x) {
-        const __m256i factor = _mm256_set1_epi32(static_cast<int>(x));
-        return {_mm256_mullo_epi32(a.low, factor), _mm256_mullo_epi32(a.high, factor)};
+        return {Eight::multiply_low(a.low, x), Eight::multiply_low(a.high, x)};
     }
     /// Each byte, 0 to 15, becomes table[byte].
     static Q lookup(Q a, const std::uint8_t* table) {
-        const __m256i t = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
-        return {_mm256_shuffle_epi8(t, a.low), _mm256_shuffle_epi8(t, a.high)};
+        return {Eight::lookup(a.low, table), Eight::lookup(a.high, table)};
     }
     /// Sixteen bytes of each of sixteen rows, `stride` apart, as four quads in order of bytes.
     static void columns(const std::byte* base, std::size_t stride, Q* out) {
-        eight_columns(base, stride, &out[0].low, &out[1].low, &out[2].low, &out[3].low);
-        eight_columns(base + 8 * stride, stride, &out[0].high, &out[1].high, &out[2].high, &out[3].high);
+        __m256i half[4];
+        Eight::columns(base, stride, half);
+        for (int j = 0; j < 4; ++j)
+            out[j].low = half[j];
+        Eight::columns(base + 8 * stride, stride, half);
+        for (int j = 0; j < 4; ++j)
+            out[j].high = half[j];
     }
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {
-        const auto eight = [stride](const std::byte* p) {
-            const __m256i low = _mm256_castsi128_si256(four_dwords(p, stride));
-            return _mm256_inserti128_si256(low, four_dwords(p + 4 * stride, stride), 1);
-        };
-        return {eight(base), eight(base + 8 * stride)};
+        return {Eight::column(base, stride), Eight::column(base + 8 * stride, stride)};
     }
     /// An f16 of each row.
     static F f16_column(const std::byte* base, std::size_t stride) {
-        return {_mm256_cvtph_ps(eight_halves(base, stride)), _mm256_cvtph_ps(eight_halves(base + 8 * stride, stride))};
+        return {Eight::f16_column(base, stride), Eight::f16_column(base + 8 * stride, stride)};
     }
     /// Two f16 of each row, side by side.
     static void f16_columns(const std::byte* base, std::size_t stride, F* first, F* second) {
-        const Q pairs = column(base, stride);
-        const auto halves = [](__m256i dwords) {  // the low 16 bits of eight dwords, as floats
-            const __m256i low = _mm256_and_si256(dwords, _mm256_set1_epi32(0xffff));
-            return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
-        };
-        *first = {halves(pairs.low), halves(pairs.high)};
-        *second = {halves(_mm256_srli_epi32(pairs.low, 16)), halves(_mm256_srli_epi32(pairs.high, 16))};
+        Eight::f16_columns(base, stride, &first->low, &second->low);
+        Eight::f16_columns(base + 8 * stride, stride, &first->high, &second->high);
     }
     /// Byte n, 0 to 3, of each row's quad, as an unsigned integer.
-    static I byte_of(Q a, int n) {
-        const __m256i mask = _mm256_set1_epi32(0xff);
-        const Q shifted = shift_right(a, 8 * n);
-        return {_mm256_and_si256(shifted.low, mask), _mm256_and_si256(shifted.high, mask)};
-    }
+    static I byte_of(Q a, int n) { return {Eight::byte_of(a.low, n), Eight::byte_of(a.high, n)}; }
 
     // --- integer products
-    // --------------------------------------------------------------------------------------------- The byte product,
-    // maddubs, adds pairs into 16 bits and saturates there: how many it may add before they are widened depends on the
-    // weights' range, 4, 6 or 8 bits. Bytes of 8 bits are widened first: even and odd bytes apart, against activations
-    // of 16 bits stored in that order.
-    static constexpr int product_range(int bits) { return bits <= 4 ? 4 : bits <= 6 ? 6 : 8; }
+    // ---------------------------------------------------------------------------------------------
+    static constexpr int product_range(int bits) { return Eight::product_range(bits); }
 
-    template <int Range>
-    struct Int16 {
-        using Sum = I;
-        static constexpr float limit = 32639.0F;
-        static constexpr std::size_t block_bytes = 64;
+    struct WideQuads;
 
-        static Sum start(std::int32_t x) { return set_int(x); }
-        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
-            const __m256i byte_mask = _mm256_set1_epi16(0x00ff);
-            const __m256i even = broadcast_quad(activations + quad * 8);
-            const __m256i odd = broadcast_quad(activations + quad * 8 + 4);
-            sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_and_si256(weights.low, byte_mask), even));
-            sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_and_si256(weights.high, byte_mask), even));
-            sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_srli_epi16(weights.low, 8), odd));
-            sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_srli_epi16(weights.high, 8), odd));
-        }
-        static I total(Sum sum) { return sum; }
-        /// Lays 32 integers out as `multiply` reads them: per quad (q0, q2), (q1, q3).
-        static void pack(const std::int32_t* q, std::byte* out) {
-            std::int16_t packed[32];
-            for (int i = 0; i < 32; i += 4) {
-                packed[i] = static_cast<std::int16_t>(q[i]);
-                packed[i + 1] = static_cast<std::int16_t>(q[i + 2]);
-                packed[i + 2] = static_cast<std::int16_t>(q[i + 1]);
-                packed[i + 3] = static_cast<std::int16_t>(q[i + 3]);
-            }
-            __builtin_memcpy(out, packed, 64);
-        }
-    };
-
-    /// Eight bits, stored twice: 32 bytes for maddubs, behind the 64 that weights of 8 bits need.
-    template <int Range>
-    struct Int8 {
+    /// Two of Eight's products P.
+    template <typename P, typename Quads>
+    struct Twice {
+        using Panel = Quads;
         struct Sum {
-            I whole;  // int32
-            I pairs;  // int16, not yet widened
+            typename P::Sum low, high;
         };
-        static constexpr float limit = 127.0F;
-        static constexpr std::size_t block_bytes = 96;
+        static constexpr float limit = P::limit;
+        static constexpr std::size_t block_bytes = P::block_bytes;
 
-        static Sum start(std::int32_t x) { return {set_int(x), set_int(0)}; }
-        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
-            if constexpr (Range == 8) {
-                Int16<8>::multiply(sum.whole, weights, activations, quad);
-            } else {
-                const __m256i x = broadcast_quad(activations + 64 + quad * 4);
-                sum.pairs.low = _mm256_add_epi16(sum.pairs.low, _mm256_maddubs_epi16(weights.low, x));
-                sum.pairs.high = _mm256_add_epi16(sum.pairs.high, _mm256_maddubs_epi16(weights.high, x));
-                // 2 products x 2 quads x 63 x 127 = 32,004; of 4 bits eight quads fit: 2 x 8 x 15 x 127 = 30,480.
-                if (Range == 6 && quad % 2 == 1) {
-                    sum.whole = total(sum);
-                    sum.pairs = set_int(0);
-                }
-            }
+        static Sum start(std::int32_t x) { return {P::start(x), P::start(x)}; }
+        template <typename Weights>
+        static void multiply(Sum& sum, const Weights& weights, const std::byte* activations, int quad) {
+            P::multiply(sum.low, weights.low, activations, quad);
+            P::multiply(sum.high, weights.high, activations, quad);
         }
-        static I total(Sum sum) {
-            if constexpr (Range == 8) return sum.whole;
-            const __m256i ones = _mm256_set1_epi16(1);
-            return add_int(sum.whole,
-                           {_mm256_madd_epi16(sum.pairs.low, ones), _mm256_madd_epi16(sum.pairs.high, ones)});
+        static I total(Sum sum) { return {P::total(sum.low), P::total(sum.high)}; }
+        static void pack(const std::int32_t* q, std::byte* out) { P::pack(q, out); }
+    };
+    template <int Range>
+    using Int16 = Twice<Eight::Int16<Range>, WideQuads>;
+    template <int Range>
+    using Int8 = Twice<Eight::Int8<Range>, std::conditional_t<Range == 8, WideQuads, algorithms::ByteQuads<Avx2>>>;
+
+    /// A panel's quads for products of 16 bits: widened when they are decoded, and without bias.
+    struct WideQuads {
+        static constexpr std::size_t bytes = 128;
+        static constexpr bool biased = false;
+        struct Weights {
+            Eight::Wide low, high;
+        };
+        static void store(std::byte* out, Q quad, std::int32_t bias) {
+            const __m256i offset = _mm256_set1_epi16(static_cast<short>(bias));
+            const auto put = [&](std::byte* p, __m256i half) {
+                const Eight::Wide wide = Eight::widen(half);
+                Eight::store_quad(p, _mm256_sub_epi16(wide.even, offset));
+                Eight::store_quad(p + 32, _mm256_sub_epi16(wide.odd, offset));
+            };
+            put(out, quad.low);
+            put(out + 64, quad.high);
         }
-        static void pack(const std::int32_t* q, std::byte* out) {
-            Int16<8>::pack(q, out);
-            for (int i = 0; i < 32; ++i)
-                out[64 + i] = static_cast<std::byte>(q[i]);
+        static Weights load(const std::byte* p) {
+            return {{Eight::load_quad(p), Eight::load_quad(p + 32)},
+                    {Eight::load_quad(p + 64), Eight::load_quad(p + 96)}};
         }
     };
-
-  private:
-    static __m256i broadcast_quad(const std::byte* p) {
-        std::int32_t quad;
-        __builtin_memcpy(&quad, p, 4);
-        return _mm256_set1_epi32(quad);
-    }
-    /// Transposes 8 rows of 4 dwords: out[j] holds dword j of rows 0 ... 7.
-    static void eight_columns(const std::byte* base, std::size_t stride, __m256i* c0, __m256i* c1, __m256i* c2,
-                              __m256i* c3) {
-        const auto pair = [base, stride](std::size_t row) {
-            const auto load16 = [&](std::size_t r) {
-                return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride));
-            };
-            return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(row)), load16(row + 4), 1);
-        };
-        const __m256i r0 = pair(0), r1 = pair(1), r2 = pair(2), r3 = pair(3);
-        const __m256i ab_low = _mm256_unpacklo_epi32(r0, r1);
-        const __m256i ab_high = _mm256_unpackhi_epi32(r0, r1);
-        const __m256i cd_low = _mm256_unpacklo_epi32(r2, r3);
-        const __m256i cd_high = _mm256_unpackhi_epi32(r2, r3);
-        *c0 = _mm256_unpacklo_epi64(ab_low, cd_low);
-        *c1 = _mm256_unpackhi_epi64(ab_low, cd_low);
-        *c2 = _mm256_unpacklo_epi64(ab_high, cd_high);
-        *c3 = _mm256_unpackhi_epi64(ab_high, cd_high);
-    }
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/algorithms/panel_quads.h"
 #include "kernels/avx2/columns.h"
 
 namespace puna::kernels {
@@ -22,6 +23,14 @@ struct Avx512 {
     static constexpr int float_stream_rows = 8;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 6;
     static constexpr int integer_tile_columns = 6;
+
+    // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K.
+    using Few = Avx512;
+    static constexpr int most_few = 4;
+    static constexpr std::int64_t rows = 16;
+    static constexpr std::int64_t panel_tiles = 4;
+    static constexpr std::int64_t panel_columns = INT64_MAX;
+    static constexpr std::size_t most_panel_quad_bytes = 64;
 
     // --- floats
     // -------------------------------------------------------------------------------------------------------
@@ -144,6 +153,7 @@ struct Avx512 {
     /// Sixteen bits: two planes of int8, 256 x high + low; the byte product runs once on each.
     template <int>
     struct Int16 {
+        using Panel = algorithms::ByteQuads<Avx512>;
         struct Sum {
             __m512i low, high;
         };
@@ -168,6 +178,7 @@ struct Avx512 {
     /// Eight bits: one plane.
     template <int>
     struct Int8 {
+        using Panel = algorithms::ByteQuads<Avx512>;
         using Sum = __m512i;
         static constexpr float limit = 127.0F;
         static constexpr std::size_t block_bytes = 32;

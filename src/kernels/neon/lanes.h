@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/algorithms/panel_quads.h"
+
 namespace puna::kernels {
 namespace {
 
@@ -25,6 +27,14 @@ struct Neon {
     static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 3;
     static constexpr int integer_tile_columns = 4;
+
+    // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K.
+    using Few = Neon;
+    static constexpr int most_few = 4;
+    static constexpr std::int64_t rows = 16;
+    static constexpr std::int64_t panel_tiles = 4;
+    static constexpr std::int64_t panel_columns = INT64_MAX;
+    static constexpr std::size_t most_panel_quad_bytes = 64;
 
     // --- floats -----------------------------------------------------------------------------------------------------
     static F set(float x) {
@@ -224,6 +234,7 @@ struct Neon {
     /// activation multiplies the sixteen rows from its lane.
     template <int Range>
     struct Int16 {
+        using Panel = algorithms::ByteQuads<Neon>;
         using Sum = I;
         static constexpr float limit = 32639.0F;
         static constexpr std::size_t block_bytes = 64;
@@ -264,6 +275,7 @@ struct Neon {
     /// Eight bits, stored twice: 32 bytes for products of bytes, behind the 64 that weights of 8 bits need.
     template <int Range>
     struct Int8 {
+        using Panel = algorithms::ByteQuads<Neon>;
         struct Sum {
             I whole;               // int32
             int16x8_t rows[4][2];  // of each four rows, the products of the first and the last two; not yet widened

@@ -1,0 +1,200 @@
+// The vector primitives of AVX2 that integer products are made of, one register wide: lanes are eight rows of weights.
+//
+// For the shells of this folder only; everything has internal linkage.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/avx2/columns.h"
+
+namespace puna::kernels {
+namespace {
+
+struct Eight {
+    using F = __m256;
+    using I = __m256i;
+    using Q = __m256i;  // eight rows of four bytes
+
+    static constexpr std::int64_t rows = 8;
+
+    // --- floats
+    // -------------------------------------------------------------------------------------------------------
+    static F set(float x) { return _mm256_set1_ps(x); }
+    static F load(const float* p) { return _mm256_loadu_ps(p); }
+    static void store(float* p, F a) { _mm256_storeu_ps(p, a); }
+    static F sub(F a, F b) { return _mm256_sub_ps(a, b); }
+    static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+    static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+    /// Lanes where x < y become `below`, others stay `a`.
+    static F replace_below(F x, F y, F below, F a) {
+        return _mm256_blendv_ps(a, below, _mm256_cmp_ps(x, y, _CMP_LT_OQ));
+    }
+
+    // --- integers
+    // -----------------------------------------------------------------------------------------------------
+    static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+    static I set_int(std::int32_t x) { return _mm256_set1_epi32(x); }
+    static I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
+    static I max_int(I a, I b) { return _mm256_max_epi32(a, b); }
+    static F float_from_bits(I a) { return _mm256_castsi256_ps(a); }
+
+    // --- quads
+    // --------------------------------------------------------------------------------------------------------
+    static Q load_quad(const std::byte* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+    static void store_quad(std::byte* p, Q a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
+    static Q bytes(std::uint8_t x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+    static Q both(Q a, Q b) { return _mm256_and_si256(a, b); }
+    static Q either(Q a, Q b) { return _mm256_or_si256(a, b); }
+    static Q exclusive(Q a, Q b) { return _mm256_xor_si256(a, b); }
+    static Q shift_right(Q a, int n) { return _mm256_srli_epi32(a, n); }
+    static Q shift_left(Q a, int n) { return _mm256_slli_epi32(a, n); }
+    static Q multiply_low(Q a, std::uint32_t x) {
+        return _mm256_mullo_epi32(a, _mm256_set1_epi32(static_cast<int>(x)));
+    }
+    /// Each byte, 0 to 15, becomes table[byte].
+    static Q lookup(Q a, const std::uint8_t* table) {
+        const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(codes), a);
+    }
+    /// Sixteen bytes of each of eight rows, `stride` apart, as four quads in order of bytes.
+    [[gnu::always_inline]] static void columns(const std::byte* base, std::size_t stride, Q* out) {
+        const auto pair = [base, stride](std::size_t row) {
+            const auto load16 = [&](std::size_t r) {
+                return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride));
+            };
+            return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(row)), load16(row + 4), 1);
+        };
+        const __m256i r0 = pair(0), r1 = pair(1), r2 = pair(2), r3 = pair(3);
+        const __m256i ab_low = _mm256_unpacklo_epi32(r0, r1);
+        const __m256i ab_high = _mm256_unpackhi_epi32(r0, r1);
+        const __m256i cd_low = _mm256_unpacklo_epi32(r2, r3);
+        const __m256i cd_high = _mm256_unpackhi_epi32(r2, r3);
+        out[0] = _mm256_unpacklo_epi64(ab_low, cd_low);
+        out[1] = _mm256_unpackhi_epi64(ab_low, cd_low);
+        out[2] = _mm256_unpacklo_epi64(ab_high, cd_high);
+        out[3] = _mm256_unpackhi_epi64(ab_high, cd_high);
+    }
+    /// Four bytes of each row.
+    [[gnu::always_inline]] static Q column(const std::byte* base, std::size_t stride) {
+        const __m256i low = _mm256_castsi128_si256(four_dwords(base, stride));
+        return _mm256_inserti128_si256(low, four_dwords(base + 4 * stride, stride), 1);
+    }
+    /// An f16 of each row.
+    [[gnu::always_inline]] static F f16_column(const std::byte* base, std::size_t stride) {
+        return _mm256_cvtph_ps(eight_halves(base, stride));
+    }
+    /// Two f16 of each row, side by side.
+    [[gnu::always_inline]] static void f16_columns(const std::byte* base, std::size_t stride, F* first, F* second) {
+        const Q pairs = column(base, stride);
+        const auto halves = [](__m256i dwords) {  // the low 16 bits of eight dwords, as floats
+            const __m256i low = _mm256_and_si256(dwords, _mm256_set1_epi32(0xffff));
+            return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+        };
+        *first = halves(pairs);
+        *second = halves(_mm256_srli_epi32(pairs, 16));
+    }
+    /// Byte n, 0 to 3, of each row's quad, as an unsigned integer.
+    static I byte_of(Q a, int n) { return both(shift_right(a, 8 * n), set_int(0xff)); }
+
+    // --- integer products
+    // --------------------------------------------------------------------------------------------- The byte product,
+    // maddubs, adds pairs into 16 bits and saturates there: how many it may add before they are widened depends on the
+    // weights' range, 4, 6 or 8 bits. Bytes of 8 bits are widened first: even and odd bytes apart, against activations
+    // of 16 bits stored in that order.
+    static constexpr int product_range(int bits) { return bits <= 4 ? 4 : bits <= 6 ? 6 : 8; }
+
+    /// A quad widened to 16 bits.
+    struct Wide {
+        __m256i even, odd;  // (q0, q2) and (q1, q3) of each row
+    };
+    static Wide widen(Q quad) {
+        return {_mm256_and_si256(quad, _mm256_set1_epi16(0x00ff)), _mm256_srli_epi16(quad, 8)};
+    }
+
+    template <int Range>
+    struct Int16 {
+        using Sum = I;
+        static constexpr float limit = 32639.0F;
+        static constexpr std::size_t block_bytes = 64;
+
+        static Sum start(std::int32_t x) { return set_int(x); }
+        static void multiply(Sum& sum, Wide weights, const std::byte* activations, int quad) {
+            const __m256i even = broadcast_quad(activations + quad * 8);
+            const __m256i odd = broadcast_quad(activations + quad * 8 + 4);
+            add_product(sum, _mm256_madd_epi16(weights.even, even));
+            add_product(sum, _mm256_madd_epi16(weights.odd, odd));
+        }
+        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
+            multiply(sum, widen(weights), activations, quad);
+        }
+        static I total(Sum sum) { return sum; }
+        /// Lays 32 integers out as `multiply` reads them: per quad (q0, q2), (q1, q3).
+        static void pack(const std::int32_t* q, std::byte* out) {
+            std::int16_t packed[32];
+            for (int i = 0; i < 32; i += 4) {
+                packed[i] = static_cast<std::int16_t>(q[i]);
+                packed[i + 1] = static_cast<std::int16_t>(q[i + 2]);
+                packed[i + 2] = static_cast<std::int16_t>(q[i + 1]);
+                packed[i + 3] = static_cast<std::int16_t>(q[i + 3]);
+            }
+            __builtin_memcpy(out, packed, 64);
+        }
+    };
+
+    /// Eight bits, stored twice: 32 bytes for maddubs, behind the 64 that weights of 8 bits need.
+    template <int Range>
+    struct Int8 {
+        struct Sum {
+            I whole;  // int32
+            I pairs;  // int16, not yet widened
+        };
+        static constexpr float limit = 127.0F;
+        static constexpr std::size_t block_bytes = 96;
+
+        static Sum start(std::int32_t x) { return {set_int(x), set_int(0)}; }
+        static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
+            if constexpr (Range == 8) {
+                Int16<8>::multiply(sum.whole, weights, activations, quad);
+            } else {
+                const __m256i x = broadcast_quad(activations + 64 + quad * 4);
+                sum.pairs = _mm256_add_epi16(sum.pairs, _mm256_maddubs_epi16(weights, x));
+                // 2 products x 2 quads x 63 x 127 = 32,004; of 4 bits eight quads fit: 2 x 8 x 15 x 127 = 30,480.
+                if (Range == 6 && quad % 2 == 1) {
+                    sum.whole = total(sum);
+                    sum.pairs = set_int(0);
+                }
+            }
+        }
+        /// Weights of 8 bits alone are ever wide.
+        static void multiply(Sum& sum, Wide weights, const std::byte* activations, int quad) {
+            Int16<8>::multiply(sum.whole, weights, activations, quad);
+        }
+        static I total(Sum sum) {
+            if constexpr (Range == 8) return sum.whole;
+            return add_int(sum.whole, _mm256_madd_epi16(sum.pairs, _mm256_set1_epi16(1)));
+        }
+        static void pack(const std::int32_t* q, std::byte* out) {
+            Int16<8>::pack(q, out);
+            for (int i = 0; i < 32; ++i)
+                out[64 + i] = static_cast<std::byte>(q[i]);
+        }
+    };
+
+  private:
+    /// GCC reassociates sums of integers: all products first, which then wait in memory. It does not see through this.
+    [[gnu::always_inline]] static void add_product(__m256i& sum, __m256i product) {
+        sum = _mm256_add_epi32(sum, product);
+        __asm__("" : "+x"(sum));
+    }
+    static __m256i broadcast_quad(const std::byte* p) {
+        std::int32_t quad;
+        __builtin_memcpy(&quad, p, 4);
+        return _mm256_set1_epi32(quad);
+    }
+};
+
+}  // namespace
+}  // namespace puna::kernels
