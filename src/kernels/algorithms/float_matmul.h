@@ -13,8 +13,11 @@ inline constexpr std::int64_t most_float_panel_rows = 64;
 /// K goes by parts, so that this much of six rows of activations stays in the first-level cache.
 inline constexpr std::int64_t float_part_columns = 512;
 
+/// From one row of floats to the next: an odd number of cache lines. Rows a power of two apart would share a few sets
+/// of the caches, and push each other out of them.
 static inline std::size_t padded_columns(std::int64_t columns) {
-    return static_cast<std::size_t>((columns + lanes - 1) / lanes * lanes);
+    const std::int64_t lines = (columns + lanes - 1) / lanes;
+    return static_cast<std::size_t>((lines | 1) * lanes);
 }
 
 /// Rows of weights that are decoded together, to be reused for all rows of activations: about half a MiB.
