@@ -35,8 +35,8 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 8> retired = {{
 
 std::vector<TypeInfo> collect_types() {
     std::vector<TypeInfo> types;
-    for (const std::span<const TypeInfo> family : {float_types(), legacy_types(), k_quant_types(), iq4_types(),
-                                                   mx_types(), std::span<const TypeInfo>(not_computed)}) {
+    for (const std::span<const TypeInfo> family : {float_types(), legacy_types(), early_types(), k_quant_types(),
+                                                   iq4_types(), mx_types(), std::span<const TypeInfo>(not_computed)}) {
         types.insert(types.end(), family.begin(), family.end());
     }
     std::sort(types.begin(), types.end(), [](const TypeInfo& a, const TypeInfo& b) { return a.type < b.type; });

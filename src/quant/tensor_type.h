@@ -1,4 +1,5 @@
-// The tensor types of the GGUF specification and of safetensors, and what puna can do with each.
+// The tensor types of the GGUF specification, of safetensors and of the formats before GGUF, and what puna can do with
+// each.
 //
 // A type is a unit: its block struct, its conversion to and from float and its numeric law live in one file of its
 // family (`q4_0.cc`, `k_quants.cc`, ...); this header is what the other rooms see.
@@ -6,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -55,6 +57,15 @@ enum class TensorType : std::uint32_t {
     U16 = 0x10004,
     U32 = 0x10005,
     U64 = 0x10006,
+    // What the formats before GGUF call by the names of today (docs/formats/ggml-legacy.md). Of GGJT v1 and before:
+    Q4_0_GGJT1 = 0x10007,
+    Q4_1_GGJT1 = 0x10008,
+    Q5_0_GGJT1 = 0x10009,
+    Q5_1_GGJT1 = 0x1000a,
+    // Of GGJT v2; its Q8_0 is that of GGJT v1 too.
+    Q4_0_GGJT2 = 0x1000b,
+    Q4_1_GGJT2 = 0x1000c,
+    Q8_0_GGJT2 = 0x1000d,
 };
 inline constexpr std::uint32_t first_foreign_type = 0x10000;
 /// Whether GGUF files can hold the type.
@@ -67,6 +78,14 @@ struct LawBlock {
     std::int8_t q[32];  // [width] integers, in ascending K
     float scale;        // dw
     float min;          // mw; 0 where the type has no offset
+};
+
+/// What became of numbers that were packed anew.
+struct Repacked {
+    static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+
+    double largest_error = 0;       // |stored - given| / |given|, of all scales and offsets
+    std::size_t first_lost = none;  // the first element under a scale or offset that is infinite or NaN when stored
 };
 
 struct TypeInfo {
@@ -93,6 +112,11 @@ struct TypeInfo {
     /// Read to be converted: products decode the weights to float32, whatever activations are asked for, and no kernel
     /// is written for the type.
     bool decoded_only = false;
+
+    /// Of an early form of one of today's types: that type, and the way there. The codes stay, scales and offsets are
+    /// rounded to nearest where it stores them in fewer bits. Null for all others.
+    TensorType successor = type;
+    Repacked (*repack)(const std::byte* blocks, std::byte* out, std::size_t count) = nullptr;
 
     bool computes() const { return to_float != nullptr; }
 };
