@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,14 @@ struct DecodeOptions {
     bool special = false;  ///< also print control tokens
 };
 
+/// What files of the formats before GGUF do not say; without it, usual values are taken.
+struct LoadOptions {
+    std::optional<double> norm_epsilon;
+    std::optional<double> rope_base;
+    std::optional<std::uint32_t> kv_heads;
+    std::optional<std::uint32_t> context;  ///< tokens that the model was made for
+};
+
 /// What a model file says about itself.
 struct ModelInfo {
     std::string path;
@@ -34,6 +43,7 @@ struct ModelInfo {
     std::string architecture;  ///< "llama", ...
     std::uint64_t parameters = 0;
     std::uint64_t file_bytes = 0;         ///< of all shards together
+    std::uint64_t assembled_bytes = 0;    ///< of weights that had to be put together in memory, beside the file
     std::uint32_t context_tokens = 0;     ///< that the model was made for
     std::uint32_t vocabulary_tokens = 0;  ///< ids run from 0 to this less one
     std::uint32_t embedding_length = 0;
@@ -57,8 +67,9 @@ struct ModelInfo {
 class Model {
   public:
     /// Opens `path`; for a sharded file, any shard. A file that puna cannot run still opens, so that it can be looked
-    /// at: see `ModelInfo::runnable`. Errors: file_not_found, file_unreadable, file_malformed, unsupported_format.
-    static Result<Model> load(const std::string& path);
+    /// at: see `ModelInfo::runnable`. Errors: file_not_found, file_unreadable, file_malformed, unsupported_format,
+    /// invalid_argument (options for a file that states its own values).
+    static Result<Model> load(const std::string& path, const LoadOptions& options = {});
 
     const ModelInfo& info() const;
 

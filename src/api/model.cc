@@ -34,9 +34,11 @@ const kernels::KernelTable* usual_kernels() {
 
 }  // namespace
 
-Result<Model> Model::load(const std::string& path) {
+Result<Model> Model::load(const std::string& path, const LoadOptions& options) {
     return api::guarded([&]() -> Result<Model> {
-        PUNA_TRY(std::shared_ptr<const formats::ModelFile> file, formats::read_model_file(path));
+        PUNA_TRY(std::shared_ptr<const formats::ModelFile> file,
+                 formats::read_model_file(
+                     path, {options.norm_epsilon, options.rope_base, options.kv_heads, options.context}));
         auto tokenizer = text::Tokenizer::create(file->vocabulary);
         auto chat = tokenizer.ok() ? text::ChatEncoder::create(*tokenizer) : tokenizer.error();
         auto model = models::create_model(file);

@@ -14,10 +14,14 @@ std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) {
 }
 
 /// A number that the file gives, in GGUF under its architecture's prefix; 0 if there is none, or no such number.
-std::uint32_t hyper_parameter(const formats::ModelFile& file, std::string_view gguf, std::string_view huggingface) {
-    const bool is_folder = file.dialect == formats::Dialect::huggingface;
-    const auto value = file.metadata.unsigned_integer(is_folder ? std::string(huggingface)
-                                                                : file.architecture + "." + std::string(gguf));
+std::uint32_t hyper_parameter(const formats::ModelFile& file, std::string_view gguf, std::string_view huggingface,
+                              std::string_view ggml) {
+    const auto key = [&] {
+        if (file.dialect == formats::Dialect::huggingface) return std::string(huggingface);
+        if (file.dialect == formats::Dialect::ggml) return std::string(ggml);
+        return file.architecture + "." + std::string(gguf);
+    };
+    const auto value = file.metadata.unsigned_integer(key());
     if (!value.ok() || !*value || **value > std::numeric_limits<std::uint32_t>::max()) return 0;
     return static_cast<std::uint32_t>(**value);
 }
@@ -32,12 +36,12 @@ void describe_dimensions(const models::Dimensions& dimensions, ModelInfo& info) 
 }
 
 void describe_claims(const formats::ModelFile& file, ModelInfo& info) {
-    info.context_tokens = hyper_parameter(file, "context_length", "max_position_embeddings");
+    info.context_tokens = hyper_parameter(file, "context_length", "max_position_embeddings", "n_ctx");
     info.vocabulary_tokens = static_cast<std::uint32_t>(file.vocabulary.tokens.size());
-    info.embedding_length = hyper_parameter(file, "embedding_length", "hidden_size");
-    info.block_count = hyper_parameter(file, "block_count", "num_hidden_layers");
-    info.head_count = hyper_parameter(file, "attention.head_count", "num_attention_heads");
-    info.head_count_kv = hyper_parameter(file, "attention.head_count_kv", "num_key_value_heads");
+    info.embedding_length = hyper_parameter(file, "embedding_length", "hidden_size", "n_embd");
+    info.block_count = hyper_parameter(file, "block_count", "num_hidden_layers", "n_layer");
+    info.head_count = hyper_parameter(file, "attention.head_count", "num_attention_heads", "n_head");
+    info.head_count_kv = hyper_parameter(file, "attention.head_count_kv", "num_key_value_heads", "n_head_kv");
 }
 
 }  // namespace
@@ -50,7 +54,7 @@ ModelInfo describe(const formats::ModelFile& file, const Result<std::shared_ptr<
     info.architecture = file.architecture;
     info.file_bytes = file.file_bytes;
     info.chat_template = file.vocabulary.chat_template;
-    for (const formats::FoundTensor& tensor : file.tensors) {
+    for (const formats::FoundTensor& tensor : model.ok() ? (*model)->file().tensors : file.tensors) {
         info.parameters = saturating_add(info.parameters, tensor.elements());
         ModelInfo::TypeShare& share = info.types[std::string(quant::type_info(tensor.type).name)];
         ++share.tensors;
@@ -58,6 +62,7 @@ ModelInfo describe(const formats::ModelFile& file, const Result<std::shared_ptr<
     }
     if (model.ok()) {
         describe_dimensions((*model)->dimensions(), info);
+        info.assembled_bytes = (*model)->assembled_bytes();
     } else {
         describe_claims(file, info);
     }

@@ -14,16 +14,20 @@ class ConvertCommand : public Command {
         flags.text("--type", "TYPE", type_,
                    fmt::format("Give the tensors this type, as quantize does (default: they keep theirs). One of {}.",
                                mix_names()));
+        flags.text("--format", "NAME", format_,
+                   "The format to write: gguf (default), or for programs of 2023 ggml or ggmf, in F32 and F16 alone.");
         work_.declare(flags);
         flags.example("puna convert model-00001-of-00004.gguf model.gguf", "a model in four files as one");
+        flags.example("puna convert ggml-model-q4_0.bin model.gguf", "a file of the formats before GGUF");
         flags.example("puna convert SmolLM2-135M/ smollm2-q8_0.gguf --type Q8_0", "a Hugging Face folder, quantized");
     }
 
-    Result<int> execute(Output& output) override { return work_.run(type_, output); }
+    Result<int> execute(Output& output) override { return work_.run(type_, output, format_); }
 
   private:
     RewriteModel work_;
     std::optional<std::string> type_;
+    std::string format_ = "gguf";
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/cpu.h"
 #include "base/try.h"
 #include "cli/commands.h"
@@ -111,7 +113,11 @@ Result<int> DiffCommand::compare(Output& output) const {
     const InterruptWatch interrupts;
     PUNA_TRY(std::shared_ptr<const formats::ModelFile> a, formats::read_model_file(*a_));
     PUNA_TRY(std::shared_ptr<const formats::ModelFile> b, formats::read_model_file(*b_));
-    if (a->dialect != b->dialect) {  // the names that GGUF has are those that all dialects can be given
+    const auto lies_in_pieces = [](const formats::ModelFile& file) {
+        return std::ranges::any_of(file.tensors, [](const FoundTensor& tensor) { return tensor.unmerged; });
+    };
+    // The names that GGUF has are those that all dialects can be given, and its tensors are whole.
+    if (a->dialect != b->dialect || lies_in_pieces(*a) || lies_in_pieces(*b)) {
         PUNA_TRY(a, models::in_gguf_dialect(std::move(a)));
         PUNA_TRY(b, models::in_gguf_dialect(std::move(b)));
     }

@@ -169,11 +169,13 @@ void Flags::integers(const std::string& names, std::string metavar, IntegerRange
         });
 }
 
-void Flags::real(const std::string& names, std::string metavar, RealRange range, float& target, std::string help) {
+void Flags::real(const std::string& names, std::string metavar, RealRange range, std::function<void(double)> sink,
+                 std::string help) {
     add(names, std::move(metavar), std::move(help), false,
-        [name = long_name(names), range, &target](const std::vector<std::string>& values) -> Result<void> {
+        [name = long_name(names), range,
+         sink = std::move(sink)](const std::vector<std::string>& values) -> Result<void> {
             PUNA_TRY(const double value, parse_real(name, values.front(), range));
-            target = static_cast<float>(value);
+            sink(value);
             return {};
         });
 }

@@ -67,7 +67,16 @@ class Flags {
     /// Numbers between commas.
     void integers(const std::string& names, std::string metavar, IntegerRange range, std::vector<std::uint32_t>& target,
                   std::string help);
-    void real(const std::string& names, std::string metavar, RealRange range, float& target, std::string help);
+    void real(const std::string& names, std::string metavar, RealRange range, std::function<void(double)> sink,
+              std::string help);
+    void real(const std::string& names, std::string metavar, RealRange range, float& target, std::string help) {
+        real(
+            names, std::move(metavar), range, [&target](double v) { target = static_cast<float>(v); }, std::move(help));
+    }
+    void real(const std::string& names, std::string metavar, RealRange range, std::optional<double>& target,
+              std::string help) {
+        real(names, std::move(metavar), range, [&target](double v) { target = v; }, std::move(help));
+    }
 
     /// Errors: invalid_argument, with the flag and what it takes, or the flag that was probably meant.
     Result<void> parse(const std::vector<std::string>& arguments);

@@ -11,8 +11,9 @@
 namespace puna::cli {
 
 /// Errors: those of read_model_file and create_model.
-inline Result<std::shared_ptr<const models::Model>> open_model(const std::string& path) {
-    Result<std::shared_ptr<const formats::ModelFile>> file = formats::read_model_file(path);
+inline Result<std::shared_ptr<const models::Model>> open_model(const std::string& path,
+                                                               const formats::MissingValues& given = {}) {
+    Result<std::shared_ptr<const formats::ModelFile>> file = formats::read_model_file(path, given);
     if (!file.ok()) return std::move(file).error();
     return models::create_model(std::move(file).value());
 }

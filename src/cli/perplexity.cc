@@ -13,6 +13,7 @@
 #include "cli/compute_flags.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
+#include "cli/legacy_flags.h"
 #include "cli/loaded_model.h"
 #include "cli/perplexity_report.h"
 #include "cli/prompt_source.h"
@@ -44,6 +45,7 @@ class PerplexityCommand : public Command {
     std::optional<std::string> model_;
     PromptSource source_;
     ComputeFlags compute_;
+    LegacyFlags legacy_;
     convert::PerplexityOptions options_;
     std::optional<std::int64_t> chunk_tokens_;
     std::optional<std::string> kl_to_;
@@ -76,6 +78,7 @@ void PerplexityCommand::declare(Flags& flags) {
     flags.section("Output");
     flags.flag("--json", json_, "Print one JSON object.");
     compute_.declare(flags);
+    legacy_.declare(flags);
     flags.example("puna perplexity -m model.gguf -f /usr/share/common-licenses/GFDL-1.3 -c 512",
                   "a text of 8,000 tokens");
     flags.example("puna perplexity -m model-f16.gguf -f text.txt --kl-save base.kld", "a base to compare with, and");
@@ -203,7 +206,7 @@ Result<int> PerplexityCommand::execute(Output& output) {
     }
     options_.batch_rows = compute_.batch_size;
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path));
+    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, legacy_.values()));
     if (options_.chunk_tokens > model->dimensions().context) {
         note(fmt::format("chunks of {} tokens are longer than the {} that the model was made for",
                          options_.chunk_tokens, model->dimensions().context));

@@ -174,7 +174,7 @@ Result<int> run_repl(const RunOptions& options, const std::string& model_path, O
     PUNA_TRY(const std::optional<std::string> wrapper, options.source.read_template());
     PUNA_TRY(const std::optional<Session> session, options.session.open());
     const Clock::time_point begin = Clock::now();
-    PUNA_TRY(const Model model, Model::load(model_path));
+    PUNA_TRY(const Model model, Model::load(model_path, options.legacy.load_options()));
     EngineOptions engine_options = options.compute.engine_options();
     engine_options.context_tokens = options.context_tokens.value_or(0);
     PUNA_TRY(Engine engine, Engine::create(model, engine_options));

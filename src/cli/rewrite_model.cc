@@ -1,6 +1,7 @@
 #include "cli/rewrite_model.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -103,7 +104,7 @@ double bits_per_weight(const QuantizePlan& plan) {
 }
 
 std::string total_words(const QuantizePlan& plan) {
-    return fmt::format("{} from {}, {:.2f} bits per weight", bytes_words(plan.layout.file_bytes),
+    return fmt::format("{} from {}, {:.2f} bits per weight", bytes_words(plan.file_bytes()),
                        bytes_words(plan.source->file_bytes), bits_per_weight(plan));
 }
 
@@ -143,7 +144,7 @@ Json summary(const QuantizePlan& plan) {
                            {"tensors", fallback.tensors}});
     }
     return {{"input_bytes", plan.source->file_bytes},
-            {"output_bytes", plan.layout.file_bytes},
+            {"output_bytes", plan.file_bytes()},
             {"bits_per_weight", bits_per_weight(plan)},
             {"types", types},
             {"fallbacks", instead},
@@ -182,9 +183,11 @@ std::string mix_names() {
 }
 
 void RewriteModel::declare_files(Flags& flags) {
-    flags.positional("IN", input_,
-                     "The model: a GGUF file, a Hugging Face folder, or a safetensors file; of several files any one.");
-    flags.positional("OUT", output_, "The GGUF file to write.");
+    flags.positional(
+        "IN", input_,
+        "The model: a file in GGUF or a format before it, a Hugging Face folder, or a safetensors file; of several "
+        "files any one.");
+    flags.positional("OUT", output_, "The file to write.");
 }
 
 void RewriteModel::declare_merge(Flags& flags) {
@@ -205,6 +208,8 @@ void RewriteModel::declare(Flags& flags) {
                "or llama-imatrix makes it.");
     flags.flag("--allow-requantize", allow_requantize_,
                "Quantize weights that are quantized already, at the loss of both.");
+    flags.flag("--exact", exact_, "Every weight keeps its value, or nothing is written.");
+    legacy_.declare(flags);
     declare_work(flags);
 }
 
@@ -236,6 +241,7 @@ Result<convert::QuantizeOptions> RewriteModel::options(const std::optional<std::
     }
     options.pure = pure_;
     options.allow_requantize = allow_requantize_;
+    options.exact = exact_;
     for (const std::string& text : tensor_types_) {
         PUNA_TRY(convert::TypeOverride parsed, parse_override(text));
         options.overrides.push_back(std::move(parsed));
@@ -243,41 +249,72 @@ Result<convert::QuantizeOptions> RewriteModel::options(const std::optional<std::
     return options;
 }
 
-/// Returns the seconds that it took.
-Result<double> RewriteModel::write(const convert::QuantizePlan& plan, const InterruptWatch& interrupts) const {
-    PUNA_CHECK(check_room(*output_, plan.layout.file_bytes));
+Result<RewriteModel::Written> RewriteModel::write(const convert::QuantizePlan& plan,
+                                                  const InterruptWatch& interrupts) const {
+    PUNA_CHECK(check_room(*output_, plan.file_bytes()));
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
              base::ThreadPool::create(threads_.value_or(base::usable_cores())));
     ProgressLine line;
-    const Result<void> written =
+    const Result<convert::WriteReport> written =
         convert::write_model(plan, *output_, *pool, [&](std::uint64_t done, std::uint64_t all) {
             line.show(done, all);
             return !interrupts.interrupted();
         });
     line.end();
     PUNA_CHECK(written);
-    return line.seconds();
+    return Written{*written, line.seconds()};
 }
 
-Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& output) {
+Result<void> RewriteModel::check_format(std::string_view format) const {
+    if (format == "gguf") return {};
+    if (format != "ggml" && format != "ggmf") {
+        return Error{ErrorCode::invalid_argument, fmt::format("--format takes gguf, ggml or ggmf, not '{}'", format),
+                     "the older two are for programs of 2023"};
+    }
+    if (tensor_types_.empty() && !pure_ && !imatrix_) return {};
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("--tensor-type, --pure and --imatrix are about GGUF files, and --format is {}", format),
+                 "leave them away"};
+}
+
+Result<QuantizePlan> RewriteModel::plan(std::shared_ptr<const formats::ModelFile> source,
+                                        const convert::QuantizeOptions& chosen, std::string_view format) const {
+    if (format == "gguf") return convert::plan_quantization(std::move(source), chosen);
+    formats::ggml::Container container;
+    if (format == "ggmf") container = {.magic = formats::ggml::ggmf_magic, .version = 1};
+    return convert::plan_legacy(std::move(source), container, chosen.mix, chosen.exact);
+}
+
+Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& output, std::string_view format) {
     if (!input_ || !output_) {
         return Error{ErrorCode::invalid_argument, "a file is missing", "give the model's file and the file to write"};
     }
+    PUNA_CHECK(check_format(format));
     PUNA_TRY(const convert::QuantizeOptions chosen, options(type));
     if (!dry_run_) PUNA_CHECK(check_target(*output_, force_));
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source, formats::read_model_file(*input_));
+    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source,
+             formats::read_model_file(*input_, legacy_.values()));
     if (shards_only_) PUNA_CHECK(check_sharded(*source));
-    PUNA_TRY(const QuantizePlan plan, convert::plan_quantization(source, chosen));
+    PUNA_TRY(const QuantizePlan plan, this->plan(source, chosen, format));
     report_fallbacks(plan);
     report_importance(plan);
+    if (!plan.unsaid.empty()) note(fmt::format("the format cannot say {}", fmt::join(plan.unsaid, "; nor ")));
     if (dry_run_) {
         PUNA_CHECK(json_ ? output.write_line(json_line(plan_json(plan))) : output.write(plan_table(plan)));
         return exit_ok;
     }
-    PUNA_TRY(const double seconds, write(plan, interrupts));
+    PUNA_TRY(const Written written, write(plan, interrupts));
+    const auto& [report, seconds] = written;
+    if (report.rounded_tensors > 0) {
+        note(fmt::format("scales of {} {} were rounded to 16 bits, by {:.3g} of their size at most",
+                         report.rounded_tensors, report.rounded_tensors == 1 ? "tensor" : "tensors",
+                         report.largest_scale_error));
+    }
     if (json_) {
         Json json = summary(plan);
+        json["rounded_scales"] = {{"tensors", report.rounded_tensors},
+                                  {"largest_relative_error", report.largest_scale_error}};
         json["seconds"] = seconds;
         PUNA_CHECK(output.write_line(json_line(json)));
     } else {

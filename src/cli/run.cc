@@ -47,7 +47,7 @@ Result<int> RunCommand::execute(Output& output) {
     InterruptWatch interrupts;
     const Clock::time_point begin = Clock::now();
     PUNA_TRY(const std::optional<Session> session, options_.session.open());
-    PUNA_TRY(const Model model, Model::load(path));
+    PUNA_TRY(const Model model, Model::load(path, options_.legacy.load_options()));
     EngineOptions engine_options = options_.compute.engine_options();
     engine_options.context_tokens = options_.context_tokens.value_or(0);
     PUNA_TRY(Engine engine, Engine::create(model, engine_options));

@@ -54,6 +54,7 @@ void RunOptions::declare(Flags& flags) {
         "Read turns, a line each, and go on after each reply; {{PROMPT}} in the file of -f stands for the line.");
     flags.text("--when-full", "POLICY", when_full,
                "With --repl, when the context is full: error (default), or shift: the oldest tokens make room.");
+    legacy.declare(flags);
 
     flags.example("puna run -m model.gguf -p \"The capital of France is\" -n 8 --temp 0", "the most probable words");
     flags.example("puna run -m model.gguf -f template.txt -p \"Ana and the llama\" --seed 7",

@@ -9,6 +9,7 @@
 
 #include "cli/compute_flags.h"
 #include "cli/flags.h"
+#include "cli/legacy_flags.h"
 #include "cli/prompt_source.h"
 #include "cli/sampling_flags.h"
 #include "cli/session_flags.h"
@@ -20,6 +21,7 @@ struct RunOptions {
     std::optional<std::string> model;
     PromptSource source;
     ComputeFlags compute;
+    LegacyFlags legacy;
     SamplingFlags sampling;
     SessionFlags session;
     std::optional<std::uint32_t> max_tokens;

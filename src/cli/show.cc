@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/compute_flags.h"
 #include "cli/exit_code.h"
+#include "cli/legacy_flags.h"
 #include "cli/tensor_words.h"
 #include "cli/units.h"
 #include "formats/model_file.h"
@@ -38,6 +39,7 @@ class ShowCommand : public Command {
     std::optional<std::uint32_t> context_tokens_;
     std::uint32_t batch_size_ = 512;
     std::string kv_type_ = "f16";
+    LegacyFlags legacy_;
     bool tensors_ = false;
     bool json_ = false;
 };
@@ -51,6 +53,7 @@ void ShowCommand::declare(Flags& flags) {
                   "The context that memory is counted for (default: the model's).");
     flags.text("--kv-type", "TYPE", kv_type_, "How keys and values are stored: f16, f32 (default f16).");
     flags.integer("--batch-size", "N", {1, 65536}, batch_size_, "Tokens of one step (default 512).");
+    legacy_.declare(flags);
     flags.section("Output");
     flags.flag("--tensors", tensors_, "Every tensor too: its name, shape, type and size.");
     flags.flag("--json", json_, "Print one JSON object.");
@@ -75,6 +78,12 @@ std::string type_lines(const ModelInfo& info) {
     return lines;
 }
 
+/// Of a tensor in pieces, what each file holds.
+std::string place_words(const formats::FoundTensor& tensor) {
+    const std::string shape = shape_words(tensor.shape);
+    return tensor.unmerged ? fmt::format("{} in each of {}", shape, tensor.parts.size()) : shape;
+}
+
 /// In file order.
 std::string tensor_lines(const formats::ModelFile& file) {
     std::size_t width = 0;
@@ -82,8 +91,8 @@ std::string tensor_lines(const formats::ModelFile& file) {
         width = std::max(width, formats::printable(tensor.name).size());
     std::string lines;
     for (const formats::FoundTensor& tensor : file.tensors) {
-        lines += fmt::format("  {:<{}}  {:<14}  {:<8}{:>10}\n", formats::printable(tensor.name), width,
-                             shape_words(tensor.shape), type_name(tensor.type), bytes_words(tensor.bytes()));
+        lines += fmt::format("  {:<{}}  {:<14}  {:<11}{:>9}\n", formats::printable(tensor.name), width,
+                             place_words(tensor), type_name(tensor.type), bytes_words(tensor.bytes()));
     }
     return lines;
 }
@@ -95,6 +104,7 @@ Json tensor_list(const formats::ModelFile& file) {
                         {"shape", tensor.shape},
                         {"type", type_name(tensor.type)},
                         {"bytes", tensor.bytes()}});
+        if (tensor.unmerged) list.back()["pieces"] = tensor.parts.size();
     }
     return list;
 }
@@ -119,6 +129,10 @@ std::string ShowCommand::table(const ModelInfo& info, const Memory& memory, cons
     if (file != nullptr) text += tensor_lines(*file);
     text += "memory\n";
     text += fmt::format("  {:<16}{:>10}  mapped\n", "file", bytes_words(info.file_bytes));
+    if (info.assembled_bytes > 0) {
+        text += fmt::format("  {:<16}{:>10}  of several files, put together\n", "matrices",
+                            bytes_words(info.assembled_bytes));
+    }
     if (info.runnable) {
         text += fmt::format("  {:<16}{:>10}  {} tokens, {}\n", "KV cache", bytes_words(memory.kv),
                             memory.context_tokens, kv_type_);
@@ -142,17 +156,19 @@ Json ShowCommand::json(const ModelInfo& info, const Memory& memory, const format
         types[name] = {{"tensors", share.tensors}, {"bytes", share.bytes}};
     // What a model that cannot run would take is not known.
     const auto if_runnable = [&](std::uint64_t bytes) { return info.runnable ? Json(bytes) : Json(); };
-    Json json = {
-        {"name", info.name},
-        {"architecture", info.architecture},
-        {"runnable", info.runnable},
-        {"parameters", info.parameters},
-        {"context", info.context_tokens},
-        {"vocabulary", info.vocabulary_tokens},
-        {"types", types},
-        {"memory",
-         {{"file", info.file_bytes}, {"kv", if_runnable(memory.kv)}, {"workspace", if_runnable(memory.workspace)}}},
-        {"chat_template", info.chat_template.empty() ? Json() : Json(info.chat_template)}};
+    Json json = {{"name", info.name},
+                 {"architecture", info.architecture},
+                 {"runnable", info.runnable},
+                 {"parameters", info.parameters},
+                 {"context", info.context_tokens},
+                 {"vocabulary", info.vocabulary_tokens},
+                 {"types", types},
+                 {"memory",
+                  {{"file", info.file_bytes},
+                   {"assembled", info.assembled_bytes},
+                   {"kv", if_runnable(memory.kv)},
+                   {"workspace", if_runnable(memory.workspace)}}},
+                 {"chat_template", info.chat_template.empty() ? Json() : Json(info.chat_template)}};
     if (file != nullptr) json["tensors"] = tensor_list(*file);
     if (!info.runnable) {
         json["why_not"] = {{"code", error_code_name(info.why_not.code)}, {"message", info.why_not.message}};
@@ -166,7 +182,7 @@ Result<int> ShowCommand::execute(Output& output) {
     }
     PUNA_CHECK(kernels::select_kv_type(kv_type_));
     PUNA_TRY(const std::string path, required_model(positional_ ? positional_ : model_));
-    PUNA_TRY(const Model model, Model::load(path));
+    PUNA_TRY(const Model model, Model::load(path, legacy_.load_options()));
     const ModelInfo& info = model.info();
     Memory memory = {};
     memory.context_tokens = context_tokens_.value_or(info.context_tokens);

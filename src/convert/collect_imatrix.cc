@@ -17,12 +17,13 @@ namespace puna::convert {
 ImatrixCollector::ImatrixCollector(const formats::ModelFile& file, bool with_head, Imatrix& into) : into_(into) {
     const std::string_view head = traits_of(file).head;
     for (const formats::FoundTensor& tensor : file.tensors) {
-        if (tensor.parts.size() != 1 || (tensor.name == head && !with_head)) continue;
+        if (tensor.parts.empty() || (tensor.name == head && !with_head)) continue;
+        // All parts of a tensor meet the same input.
         names_[tensor.parts.front().data.data()] = tensor.name;
     }
 }
 
-void ImatrixCollector::observe(const nn::Compute& compute, std::initializer_list<nn::LinearTask> tasks,
+void ImatrixCollector::observe(const nn::Compute& compute, std::span<const nn::LinearTask> tasks,
                                const kernels::ActivationMatrix& input) {
     constexpr std::int64_t columns_per_claim = 64;
     const auto columns = static_cast<std::size_t>(input.columns);

@@ -21,7 +21,7 @@ class ImatrixCollector : public nn::LinearObserver {
   public:
     /// `with_head`: the matrix that makes the logits, too. Both must outlive the collector.
     ImatrixCollector(const formats::ModelFile& file, bool with_head, Imatrix& into);
-    void observe(const nn::Compute& compute, std::initializer_list<nn::LinearTask> tasks,
+    void observe(const nn::Compute& compute, std::span<const nn::LinearTask> tasks,
                  const kernels::ActivationMatrix& input) override;
     /// Errors: invalid_number (sums that are no finite numbers).
     Result<void> check() const;

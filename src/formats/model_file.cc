@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "formats/ggml/parts.h"
 #include "formats/gguf/gguf_vocabulary.h"
 #include "formats/gguf/shards.h"
 #include "formats/huggingface/folder.h"
@@ -102,6 +103,32 @@ Result<std::shared_ptr<const ModelFile>> read_gguf_model(const std::string& path
     return std::shared_ptr<const ModelFile>(std::move(model));
 }
 
+Result<std::shared_ptr<const ModelFile>> read_any(const std::string& path) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) return huggingface::read_folder(path);
+    PUNA_TRY(auto mapping, base::FileMapping::open(path));
+    if (huggingface::is_index_name(path)) return huggingface::read_weights(path, mapping);
+    PUNA_TRY(const Format format, recognize_format(mapping->bytes(), path));
+    switch (format) {
+        case Format::safetensors: return huggingface::read_weights(path, mapping);
+        case Format::ggml: return ggml::read_model(path, mapping);
+        case Format::gguf: break;
+    }
+    return read_gguf_model(path, mapping);
+}
+
+std::shared_ptr<const ModelFile> with_values(const ModelFile& file, const MissingValues& given) {
+    auto model = std::make_shared<ModelFile>(file);
+    const auto set = [&](const char* key, const auto& value) {
+        if (value) model->metadata.values[key] = *value;
+    };
+    set("norm_eps", given.norm_epsilon);
+    set("rope_freq_base", given.rope_base);
+    set("n_head_kv", given.kv_heads ? std::optional<std::uint64_t>(*given.kv_heads) : std::nullopt);
+    set("n_ctx", given.context ? std::optional<std::uint64_t>(*given.context) : std::nullopt);
+    return model;
+}
+
 }  // namespace
 
 const MetadataValue* Metadata::find(std::string_view key) const {
@@ -156,7 +183,8 @@ std::string Metadata::describe(std::string_view key) const {
 }
 
 std::uint64_t FoundTensor::elements() const {
-    return std::accumulate(shape.begin(), shape.end(), std::uint64_t{1}, std::multiplies<>());
+    const std::uint64_t pieces = unmerged ? parts.size() : 1;
+    return std::accumulate(shape.begin(), shape.end(), pieces, std::multiplies<>());
 }
 
 std::uint64_t FoundTensor::bytes() const {
@@ -195,17 +223,15 @@ Result<void> ModelFile::check_mappings() const {
     return {};
 }
 
-Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path) {
+Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path, const MissingValues& given) {
     try {
-        std::error_code ignored;
-        if (std::filesystem::is_directory(path, ignored)) return huggingface::read_folder(path);
-        PUNA_TRY(auto mapping, base::FileMapping::open(path));
-        if (huggingface::is_index_name(path)) return huggingface::read_weights(path, mapping);
-        PUNA_TRY(const Format format, recognize_format(mapping->bytes(), path));
-        switch (format) {
-            case Format::gguf: return read_gguf_model(path, mapping);
-            case Format::safetensors: return huggingface::read_weights(path, mapping);
-        }
+        PUNA_TRY(auto model, read_any(path));
+        if (given.empty()) return std::shared_ptr<const ModelFile>(std::move(model));
+        if (model->dialect == Dialect::ggml) return with_values(*model, given);
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("{}: a {} file states its own norm epsilon, RoPE base, KV heads and context",
+                                 printable_path(path), model->format),
+                     "--norm-epsilon, --rope-base, --kv-heads and --model-context are for the formats before GGUF"};
     } catch (const std::bad_alloc&) {
     }
     return Error{ErrorCode::out_of_memory, fmt::format("{}: not enough memory for its metadata", printable_path(path)),

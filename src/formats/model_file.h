@@ -63,7 +63,11 @@ struct FoundTensor {
     std::vector<std::uint64_t> shape;  // outermost dimension first: a matrix is {rows, columns}
     std::vector<TensorPart> parts;
     std::uint64_t record_offset = 0;  // bytes from the file's start to its entry in the tensor table; for messages
+    /// The model lies in several files, and each part is a tensor of `shape` from one of them: slices along an axis
+    /// that the family knows, or copies.
+    bool unmerged = false;
 
+    /// That lie in the files: of an unmerged tensor, those of all its parts.
     std::uint64_t elements() const;
     std::uint64_t bytes() const;
     /// For messages: "tensor 'output.weight' (at byte 4711)".
@@ -95,10 +99,22 @@ struct ModelFile {
     std::vector<std::uint32_t> by_name_;  // indices into `tensors`, in ascending order of name
 };
 
+/// What files of the formats before GGUF leave out, where the user knows it. Metadata of the dialect ggml hold it under
+/// "norm_eps", "rope_freq_base", "n_head_kv" and "n_ctx".
+struct MissingValues {
+    std::optional<double> norm_epsilon;
+    std::optional<double> rope_base;
+    std::optional<std::uint32_t> kv_heads;
+    std::optional<std::uint32_t> context;
+
+    bool empty() const { return !norm_epsilon && !rope_base && !kv_heads && !context; }
+};
+
 /// Recognises the format by its content and reads it. For a shard, reads all shards. `path` may name a Hugging Face
 /// folder, or a file of weights in it.
 /// Errors: file_not_found, file_unreadable, file_changed, unsupported_format, unsupported_tensor_type (a retired type),
-/// file_malformed (message: file, field, what is wrong, byte offset), out_of_memory.
-Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path);
+/// file_malformed (message: file, field, what is wrong, byte offset), out_of_memory, invalid_argument (values for a
+/// file that states its own).
+Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path, const MissingValues& given = {});
 
 }  // namespace puna::formats

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -20,14 +21,14 @@ struct Signature {
     std::string_view hint;
 };
 
-constexpr std::string_view convert_hint = "this version reads GGUF and safetensors; convert the model to one of them";
+constexpr std::string_view convert_hint =
+    "this version reads GGUF, its predecessors and safetensors; convert the model to one of them";
 
 // GGML's magics are 32-bit numbers that spell their name from the high byte down, so in a little-endian file they stand
 // reversed.
+constexpr std::array legacy_magics = {"lmgg"sv, "fmgg"sv, "tjgg"sv};  // GGML, GGMF, GGJT
+
 constexpr std::array signatures = {
-    Signature{"lmgg"sv, "a GGML file (the oldest llama.cpp format)", convert_hint},
-    Signature{"fmgg"sv, "a GGMF file (a llama.cpp format before GGUF)", convert_hint},
-    Signature{"tjgg"sv, "a GGJT file (a llama.cpp format before GGUF)", convert_hint},
     Signature{"algg"sv, "a GGLA file (a LoRA adapter), which holds no model",
               "give the base model's file; adapters are not read by this version"},
     Signature{"PK\x03\x04"sv, "a zip archive, as PyTorch saves its weights", convert_hint},
@@ -62,11 +63,15 @@ Result<Format> recognize_format(std::span<const std::byte> bytes, std::string_vi
     const std::string file = printable_path(path);
     const std::string_view start = as_text(bytes.first(std::min<std::size_t>(bytes.size(), 64)));
     if (start.starts_with(gguf::magic)) return Format::gguf;
-    if (gguf::magic.starts_with(start)) {
+    const auto is_cut_off = [&](std::string_view magic) { return magic.starts_with(start) && start != magic; };
+    if (is_cut_off(gguf::magic) || std::any_of(legacy_magics.begin(), legacy_magics.end(), is_cut_off)) {
         return Error{
             ErrorCode::file_malformed,
             fmt::format("{}: header, magic needs 4 bytes, but the file has {} (at byte 0)", file, start.size()),
             "the file is incomplete; fetch it again"};
+    }
+    if (std::find(legacy_magics.begin(), legacy_magics.end(), start.substr(0, 4)) != legacy_magics.end()) {
+        return Format::ggml;
     }
     for (const Signature& signature : signatures) {
         if (start.starts_with(signature.start)) return unsupported(file, signature.name, signature.hint);
@@ -75,7 +80,7 @@ Result<Format> recognize_format(std::span<const std::byte> bytes, std::string_vi
     return Error{ErrorCode::unsupported_format,
                  fmt::format("{}: header, magic is '{}', which no format known to puna starts with (at byte 0)", file,
                              printable(start.substr(0, 4))),
-                 "puna reads GGUF files, safetensors files and Hugging Face folders"};
+                 "puna reads GGUF files and their predecessors, safetensors files and Hugging Face folders"};
 }
 
 }  // namespace puna::formats

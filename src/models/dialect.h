@@ -16,13 +16,14 @@ namespace puna::models {
 struct Names {
     std::string_view gguf;
     std::string_view huggingface = {};
+    std::string_view ggml = {};
 
     std::string_view in(formats::Dialect dialect) const {
         switch (dialect) {
             case formats::Dialect::gguf: return gguf;
             case formats::Dialect::huggingface: return huggingface;
-            case formats::Dialect::meta:
-            case formats::Dialect::ggml: break;
+            case formats::Dialect::ggml: return ggml;
+            case formats::Dialect::meta: break;
         }
         return {};
     }

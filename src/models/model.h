@@ -34,7 +34,10 @@ class Model {
   public:
     virtual ~Model() = default;
     const Dimensions& dimensions() const { return dimensions_; }
+    /// With every tensor whole, where it lay in pieces in several files.
     const formats::ModelFile& file() const { return *file_; }
+    /// Of weights that had to be put together in memory; the others are used in place.
+    std::uint64_t assembled_bytes() const { return assembled_bytes_; }
 
     /// Bytes of working memory for batches of `batch_rows` rows.
     virtual std::uint64_t workspace_bytes(std::int64_t batch_rows, std::int64_t threads) const = 0;
@@ -62,6 +65,7 @@ class Model {
   protected:
     Dimensions dimensions_;
     std::shared_ptr<const formats::ModelFile> file_;
+    std::uint64_t assembled_bytes_ = 0;
 };
 
 /// Builds the model that `file` holds: hyper-parameters and tensors are checked against each other before anything is
@@ -71,6 +75,13 @@ Result<std::shared_ptr<const Model>> create_model(std::shared_ptr<const formats:
 /// tensor may come in many parts). A file of that dialect is given back as it is. Errors: those of create_model, and
 /// unsupported_tokenizer.
 Result<std::shared_ptr<const formats::ModelFile>> in_gguf_dialect(std::shared_ptr<const formats::ModelFile> file);
+/// A model as the formats before GGUF hold it, and what they cannot say of it ("norm epsilon 1e-05"), for people.
+struct LegacyForm {
+    std::shared_ptr<const formats::ModelFile> file;  // of dialect ggml; ftype is for whoever chooses the types
+    std::vector<std::string> unsaid;
+};
+/// Errors: those of in_gguf_dialect; unsupported_architecture (what such a file cannot hold).
+Result<LegacyForm> in_ggml_dialect(std::shared_ptr<const formats::ModelFile> file);
 /// Names of the architectures that `create_model` knows.
 std::vector<std::string> known_architectures();
 

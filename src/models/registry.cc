@@ -23,11 +23,12 @@ struct Family {
     std::vector<std::string_view> huggingface;  // what config.json calls it, `model_type`
     Result<std::shared_ptr<const Model>> (*create)(std::shared_ptr<const ModelFile> file);
     Result<std::shared_ptr<const ModelFile>> (*in_gguf)(std::shared_ptr<const ModelFile> file);
+    Result<LegacyForm> (*in_ggml)(std::shared_ptr<const ModelFile> file);
 };
 
 const std::vector<Family>& families() {
     static const std::vector<Family> list = {
-        {"llama", {"llama", "mistral"}, create_llama, llama_in_gguf},  // LLaMA 1 to 3, Mistral, SmolLM2
+        {"llama", {"llama", "mistral"}, create_llama, llama_in_gguf, llama_in_ggml},  // LLaMA 1 to 3, Mistral, SmolLM2
     };
     return list;
 }
@@ -73,6 +74,12 @@ Result<std::shared_ptr<const ModelFile>> in_gguf_dialect(std::shared_ptr<const M
     if (file->dialect == Dialect::gguf) return file;
     PUNA_TRY(const Family* family, find_family(*file));
     return family->in_gguf(std::move(file));
+}
+
+Result<LegacyForm> in_ggml_dialect(std::shared_ptr<const ModelFile> file) {
+    PUNA_TRY(std::shared_ptr<const ModelFile> gguf, in_gguf_dialect(std::move(file)));
+    PUNA_TRY(const Family* family, find_family(*gguf));
+    return family->in_ggml(std::move(gguf));
 }
 
 }  // namespace puna::models

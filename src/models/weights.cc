@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 
 #include "base/try.h"
@@ -44,19 +45,32 @@ Result<const formats::FoundTensor*> find_tensor(const formats::ModelFile& file, 
                                  tensor->describe(), quant::type_info(tensor->type).name),
                      "use a file whose tensors have a type that computes, such as Q4_K, Q8_0 or F16"};
     }
-    if (tensor->parts.size() != 1) return malformed(file, *tensor, "is split over files");
     return tensor;
 }
 
 }  // namespace
 
-Result<kernels::WeightMatrix> find_matrix(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
-                                          std::int64_t columns) {
+void StackedMatrix::add_tasks(float* y, std::vector<nn::LinearTask>& tasks) const {
+    assert(!stacked.empty());
+    for (const kernels::WeightMatrix& part : stacked) {
+        tasks.push_back({&part, y, rows});
+        y += part.rows;
+    }
+}
+
+Result<StackedMatrix> find_matrix(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
+                                  std::int64_t columns) {
     PUNA_TRY(const formats::FoundTensor* tensor,
              find_tensor(file, name, {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns)}));
     const quant::TypeInfo& type = quant::type_info(tensor->type);
     const auto row_bytes = static_cast<std::size_t>(columns) / type.block_elements * type.block_bytes;
-    return kernels::WeightMatrix{tensor->type, rows, columns, tensor->parts[0].data.data(), row_bytes};
+    StackedMatrix matrix = {.stacked = {}, .type = tensor->type, .rows = rows, .columns = columns};
+    for (const formats::TensorPart& part : tensor->parts) {
+        if (part.data.size() % row_bytes != 0) return StackedMatrix{{}, tensor->type, rows, columns};
+        const auto part_rows = static_cast<std::int64_t>(part.data.size() / row_bytes);
+        matrix.stacked.push_back({tensor->type, part_rows, columns, part.data.data(), row_bytes});
+    }
+    return matrix;
 }
 
 Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std::string& name, std::int64_t count) {

@@ -9,14 +9,27 @@
 
 #include "formats/model_file.h"
 #include "kernels/kernel_table.h"
+#include "nn/linear.h"
 #include "puna/error.h"
 
 namespace puna::models {
 
+/// A matrix whose rows lie in one place, or in several, one after the other. Borrows the data.
+struct StackedMatrix {
+    std::vector<kernels::WeightMatrix> stacked;  // none where rows lie in pieces: then only the shape is known
+
+    quant::TensorType type = quant::TensorType::F32;
+    std::int64_t rows = 0;
+    std::int64_t columns = 0;
+
+    /// Adds the products y = W x to `tasks`; y: [input rows][rows].
+    void add_tasks(float* y, std::vector<nn::LinearTask>& tasks) const;
+};
+
 /// A matrix [rows][columns] in place in its mapped file. Errors: file_malformed (absent, or of another shape),
 /// unsupported_tensor_type.
-Result<kernels::WeightMatrix> find_matrix(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
-                                          std::int64_t columns);
+Result<StackedMatrix> find_matrix(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
+                                  std::int64_t columns);
 
 /// A vector [count], decoded to float: norms and the like are small. Errors: as above.
 Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std::string& name, std::int64_t count);

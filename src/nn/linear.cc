@@ -79,7 +79,7 @@ kernels::ActivationMatrix LinearInput::view(const Compute& compute, quant::Tenso
     return floats ? float_rows() : asked_rows(compute);
 }
 
-void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks) {
+void linear(const Compute& compute, const LinearInput& input, std::span<const LinearTask> tasks) {
     if (compute.observer != nullptr) compute.observer->observe(compute, tasks, input.float_rows());
     std::int64_t all_tiles = 0;
     for (const LinearTask& task : tasks)

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 
 #include "kernels/kernel_table.h"
 #include "nn/compute.h"
@@ -59,7 +60,7 @@ class LinearObserver {
     virtual ~LinearObserver() = default;
     /// Before the products of `tasks` are computed. `input`: float32, whatever form the weights take; the form must
     /// have been among those of LinearInput::begin.
-    virtual void observe(const Compute& compute, std::initializer_list<LinearTask> tasks,
+    virtual void observe(const Compute& compute, std::span<const LinearTask> tasks,
                          const kernels::ActivationMatrix& input) = 0;
 };
 
@@ -70,6 +71,9 @@ kernels::Activations activations_for(quant::TensorType type, kernels::Activation
 void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked);
 
 /// All products of `tasks`, which share their input, in one fork-join.
-void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks);
+void linear(const Compute& compute, const LinearInput& input, std::span<const LinearTask> tasks);
+inline void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks) {
+    linear(compute, input, std::span(tasks.begin(), tasks.size()));
+}
 
 }  // namespace puna::nn

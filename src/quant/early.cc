@@ -193,20 +193,19 @@ constexpr Pairs v1 = Pairs::adjacent;
 constexpr Pairs v2 = Pairs::halves;
 
 constexpr std::array types = {
-    early_type<EarlyQ4_0, BlockQ4_0, read_q4_0<v1>, repack_q4_0<v1>>(TensorType::Q4_0_GGJT1, "Q4_0 (GGJT v1)",
+    early_type<EarlyQ4_0, BlockQ4_0, read_q4_0<v1>, repack_q4_0<v1>>(TensorType::Q4_0_GGJT1, "Q4_0_GGJT1",
                                                                      TensorType::Q4_0),
-    early_type<EarlyQ4_1, BlockQ4_1, read_q4_1<v1>, repack_q4_1<v1>>(TensorType::Q4_1_GGJT1, "Q4_1 (GGJT v1)",
+    early_type<EarlyQ4_1, BlockQ4_1, read_q4_1<v1>, repack_q4_1<v1>>(TensorType::Q4_1_GGJT1, "Q4_1_GGJT1",
                                                                      TensorType::Q4_1),
-    early_type<BlockQ5_0, BlockQ5_0, read_q5_0, repack_q5<BlockQ5_0>>(TensorType::Q5_0_GGJT1, "Q5_0 (GGJT v1)",
+    early_type<BlockQ5_0, BlockQ5_0, read_q5_0, repack_q5<BlockQ5_0>>(TensorType::Q5_0_GGJT1, "Q5_0_GGJT1",
                                                                       TensorType::Q5_0),
-    early_type<BlockQ5_1, BlockQ5_1, read_q5_1, repack_q5<BlockQ5_1>>(TensorType::Q5_1_GGJT1, "Q5_1 (GGJT v1)",
+    early_type<BlockQ5_1, BlockQ5_1, read_q5_1, repack_q5<BlockQ5_1>>(TensorType::Q5_1_GGJT1, "Q5_1_GGJT1",
                                                                       TensorType::Q5_1),
-    early_type<EarlyQ4_0, BlockQ4_0, read_q4_0<v2>, repack_q4_0<v2>>(TensorType::Q4_0_GGJT2, "Q4_0 (GGJT v2)",
+    early_type<EarlyQ4_0, BlockQ4_0, read_q4_0<v2>, repack_q4_0<v2>>(TensorType::Q4_0_GGJT2, "Q4_0_GGJT2",
                                                                      TensorType::Q4_0),
-    early_type<EarlyQ4_1, BlockQ4_1, read_q4_1<v2>, repack_q4_1<v2>>(TensorType::Q4_1_GGJT2, "Q4_1 (GGJT v2)",
+    early_type<EarlyQ4_1, BlockQ4_1, read_q4_1<v2>, repack_q4_1<v2>>(TensorType::Q4_1_GGJT2, "Q4_1_GGJT2",
                                                                      TensorType::Q4_1),
-    early_type<EarlyQ8_0, BlockQ8_0, read_q8_0, repack_q8_0>(TensorType::Q8_0_GGJT2, "Q8_0 (GGJT v2)",
-                                                             TensorType::Q8_0),
+    early_type<EarlyQ8_0, BlockQ8_0, read_q8_0, repack_q8_0>(TensorType::Q8_0_GGJT2, "Q8_0_GGJT2", TensorType::Q8_0),
 };
 
 }  // namespace

@@ -254,9 +254,9 @@ TEST_P(RecognizeTest, NamesTheFormat) {
 
 INSTANTIATE_TEST_SUITE_P(
     Formats, RecognizeTest,
-    ::testing::Values(Recognized{"ggml", std::string("lmgg\x00\x7d\x00\x00", 8), ErrorCode::unsupported_format, "GGML"},
-                      Recognized{"ggmf", "fmgg\1\0\0\0", ErrorCode::unsupported_format, "GGMF"},
-                      Recognized{"ggjt", "tjgg\3\0\0\0", ErrorCode::unsupported_format, "GGJT"},
+    ::testing::Values(Recognized{"ggml", std::string("lmgg\x00\x7d\x00\x00", 8), ErrorCode::file_malformed, "n_vocab"},
+                      Recognized{"ggmf", std::string("fmgg\2\0\0\0", 8), ErrorCode::unsupported_format, "version is 2"},
+                      Recognized{"ggjt", std::string("tjgg\4\0\0\0", 8), ErrorCode::unsupported_format, "version is 4"},
                       Recognized{"lora", "algg\1\0\0\0", ErrorCode::unsupported_format, "LoRA"},
                       Recognized{"zip", "PK\3\4....", ErrorCode::unsupported_format, "PyTorch"},
                       Recognized{"pickle", "\x80\x02\x8a\x0a", ErrorCode::unsupported_format, "pickle"},

@@ -70,13 +70,13 @@ constexpr SpecifiedType specified[] = {
     {0x10005, "U32", 1, 4, 0, false, false},
     {0x10006, "U64", 1, 8, 0, false, false},
     // Of the formats before GGUF, under ids of the same kind.
-    {0x10007, "Q4_0 (GGJT v1)", 32, 20, 0, false, true, false},
-    {0x10008, "Q4_1 (GGJT v1)", 32, 24, 0, false, true, false},
-    {0x10009, "Q5_0 (GGJT v1)", 32, 22, 0, false, true, false},
-    {0x1000a, "Q5_1 (GGJT v1)", 32, 24, 0, false, true, false},
-    {0x1000b, "Q4_0 (GGJT v2)", 32, 20, 0, false, true, false},
-    {0x1000c, "Q4_1 (GGJT v2)", 32, 24, 0, false, true, false},
-    {0x1000d, "Q8_0 (GGJT v2)", 32, 36, 0, false, true, false},
+    {0x10007, "Q4_0_GGJT1", 32, 20, 0, false, true, false},
+    {0x10008, "Q4_1_GGJT1", 32, 24, 0, false, true, false},
+    {0x10009, "Q5_0_GGJT1", 32, 22, 0, false, true, false},
+    {0x1000a, "Q5_1_GGJT1", 32, 24, 0, false, true, false},
+    {0x1000b, "Q4_0_GGJT2", 32, 20, 0, false, true, false},
+    {0x1000c, "Q4_1_GGJT2", 32, 24, 0, false, true, false},
+    {0x1000d, "Q8_0_GGJT2", 32, 36, 0, false, true, false},
 };
 
 std::vector<const TypeInfo*> computing_types() {

@@ -12,6 +12,7 @@
 #include "cli/compute_flags.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
+#include "cli/legacy_flags.h"
 
 namespace puna::cli {
 namespace {
@@ -49,6 +50,7 @@ class ChatCommand : public Command {
     SamplingFlags sampling_;
     SessionFlags files_;
     ComputeFlags compute_;
+    LegacyFlags legacy_;
 };
 
 void ChatCommand::declare(Flags& flags) {
@@ -75,6 +77,7 @@ void ChatCommand::declare(Flags& flags) {
     flags.flag("--no-history", no_history_, "Keep no file of what was typed.");
     compute_.declare(flags);
     files_.declare_for_chat(flags);
+    legacy_.declare(flags);
 
     flags.example("puna chat model.gguf", "talk; /help lists commands");
     flags.example("puna chat model.gguf -p \"Name three llamas.\" --system \"Be brief.\"", "one answer");
@@ -106,7 +109,7 @@ Result<int> ChatCommand::execute(Output& output) {
     PUNA_TRY(const std::optional<Session> session, files_.open());
 
     const Clock::time_point begin = Clock::now();
-    PUNA_TRY(const Model model, Model::load(path));
+    PUNA_TRY(const Model model, Model::load(path, legacy_.load_options()));
     // Before the first question: a model that has no template, or none that can be read. (What a template says about
     // the messages, for which `invalid_argument` stands, comes with them.)
     if (const auto empty = model.encode_chat({}); !empty.ok() && empty.error().code != ErrorCode::invalid_argument)

@@ -1,4 +1,5 @@
-// Reads fields one after another from the bytes of a GGUF file, and never beyond their end.
+// Reads fields one after another from the bytes of a GGUF file or one of the formats before it, and never beyond their
+// end.
 #pragma once
 
 #include <cstddef>
