@@ -1,6 +1,7 @@
 // What a caller asks of an Engine, and what comes back.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -16,19 +17,86 @@
 
 namespace puna {
 
-/// How the next token is chosen. Steps apply in this order: logit bias, repetition penalty, top-k, top-p, min-p,
-/// temperature, draw. Out-of-range values are errors of `Engine::submit`.
+/// The steps of sampling that have a place in the order, each with the parameters that it is named after.
+enum class SamplingStep : std::uint8_t {
+    penalties,    ///< repeat_penalty, frequency_penalty, presence_penalty
+    dry,          ///< dry_*
+    top_n_sigma,  ///< top_n_sigma
+    top_k,        ///< top_k
+    typical,      ///< typical_p
+    top_p,        ///< top_p
+    min_p,        ///< min_p
+    xtc,          ///< xtc_*
+    temperature,  ///< temperature, dynatemp_*
+};
+
+/// All of them, in the order that holds where no other is asked for.
+inline constexpr std::array all_sampling_steps = {
+    SamplingStep::penalties, SamplingStep::dry,     SamplingStep::top_n_sigma,
+    SamplingStep::top_k,     SamplingStep::typical, SamplingStep::top_p,
+    SamplingStep::min_p,     SamplingStep::xtc,     SamplingStep::temperature};
+
+constexpr std::string_view sampling_step_name(SamplingStep step) {
+    switch (step) {
+        case SamplingStep::penalties: return "penalties";
+        case SamplingStep::dry: return "dry";
+        case SamplingStep::top_n_sigma: return "top-n-sigma";
+        case SamplingStep::top_k: return "top-k";
+        case SamplingStep::typical: return "typical";
+        case SamplingStep::top_p: return "top-p";
+        case SamplingStep::min_p: return "min-p";
+        case SamplingStep::xtc: return "xtc";
+        case SamplingStep::temperature: return "temperature";
+    }
+    return "unknown";
+}
+
+/// How the next token is chosen. docs/sampling.md has the formula and the source of each step.
+///
+/// A constraint and the logit bias come first; then the steps in the order of `samplers`; then the choice: a draw by
+/// the probabilities, the most probable token (temperature 0), mirostat, or adaptive-p. Values out of range, and
+/// parameters that would be ignored because of others, are errors of `Engine::submit`.
 struct SamplingOptions {
     float temperature = 0.8F;  ///< >= 0; 0 takes the most probable token, the lowest id among equals
-    std::uint32_t top_k = 40;  ///< keep the k most probable; 0 keeps all
-    float top_p = 0.95F;       ///< in (0, 1]; keep the smallest set that reaches this probability
-    float min_p = 0.0F;        ///< in [0, 1]; drop what is less probable than this times the most probable
-    float repeat_penalty =
-        1.0F;  ///< > 0; 1 is off. Keskar et al. 2019 (CTRL): divides positive, multiplies negative logits
-    std::uint32_t repeat_last_n = 64;     ///< tokens that the penalty looks back on; 0 turns it off
+    float dynatemp_range = 0;  ///< in [0, temperature]; the temperature goes from this under to this over, by entropy
+    float dynatemp_exponent = 1;  ///< > 0; of the entropy's share
+    std::uint32_t top_k = 40;     ///< keep the k most probable; 0 keeps all
+    float top_p = 0.95F;          ///< in (0, 1]; keep the smallest set that reaches this probability
+    float min_p = 0.0F;           ///< in [0, 1]; drop what is less probable than this times the most probable
+    float typical_p = 1;          ///< in (0, 1]; keep what is nearest to the expected surprise, up to this probability
+    float top_n_sigma = 0;        ///< >= 0; keep what is within so many standard deviations of the best; 0 is off
+    float xtc_probability = 0;    ///< in [0, 1]; how often XTC excludes the top choices
+    float xtc_threshold = 0.1F;   ///< in (0, 0.5]; tokens of this probability are top choices
+    float repeat_penalty = 1.0F;  ///< > 0; 1 is off: divides positive, multiplies negative logits
+    float frequency_penalty = 0;  ///< subtracted from a token's logit for each time that it came before
+    float presence_penalty = 0;   ///< subtracted once if it came before
+    std::uint32_t repeat_last_n = 64;  ///< tokens that the three penalties look back on; 0 turns them off
+    float dry_multiplier = 0;  ///< >= 0; the penalty of what would repeat `dry_allowed_length` tokens and one more
+    float dry_base = 1.75F;    ///< >= 1; for each token more, the penalty is this times as large
+    std::uint32_t dry_allowed_length = 2;  ///< >= 1; repetitions up to this length cost nothing
+    std::uint32_t dry_last_n = 0;          ///< tokens that DRY looks back on; 0: all
+    /// No repetition reaches over a token whose text holds one of these.
+    std::vector<std::string> dry_breakers = {"\n", ":", "\"", "*"};
+    std::uint32_t mirostat = 0;   ///< 0 (off), 1 or 2
+    float mirostat_tau = 5;       ///< >= 0; the surprise that is aimed at, in bits
+    float mirostat_eta = 0.1F;    ///< in [0, 1]; how fast it is steered to
+    float adaptive_target = 0;    ///< in [0, 1]; the probability that adaptive-p aims at; 0 is off
+    float adaptive_decay = 0.9F;  ///< in [0, 0.99]; how much of its average each token leaves
+    /// The steps that run, in this order, each once. Empty: all, in the order of `all_sampling_steps`; with mirostat,
+    /// which cuts by itself, `penalties`, `dry` and `temperature` alone, and top_k and top_p at their defaults are then
+    /// no error.
+    std::vector<SamplingStep> samplers;
     std::map<TokenId, float> logit_bias;  ///< added to the logit
     bool ignore_end = false;              ///< end tokens are never sampled
     std::optional<std::uint64_t> seed;    ///< none: drawn at random, and reported by the started event
+};
+
+/// What sampling carries from token to token, beside the tokens themselves.
+struct SamplerState {
+    std::uint64_t draws = 0;            ///< random numbers used up, one for each token
+    std::optional<double> mirostat_mu;  ///< none before the first token
+    double adaptive_sum = 0;            ///< adaptive-p: decaying sum of the probabilities of what was chosen
+    double adaptive_weight = 0;         ///< and of their weights; 0 before the first token
 };
 
 /// What the text that comes must match, from its first byte to its last.
@@ -88,9 +156,9 @@ struct Request {
     SessionUse session_use = SessionUse::append;
     bool any_law = false;       ///< take a session that another numeric law computed: the bits are then nobody's
     bool keep_session = false;  ///< Finished brings the session; one more token may be evaluated for it
-    /// Random numbers that were used up before. None: those of the session that it is appended to, or 0. With the
+    /// Where sampling goes on from. None: from the session that this is appended to, or from the start. With the
     /// session's `sampling()` the same tokens come as if it had never ended.
-    std::optional<std::uint64_t> first_draw;
+    std::optional<SamplerState> sampler_state;
     /// Keys and values that an earlier request of the same engine left may be used for what both begin with. The bits
     /// are the same either way.
     bool reuse_prefix = true;
@@ -148,6 +216,7 @@ struct Finished {
     std::string text;  ///< what was still held back
     Timings timings;
     std::optional<Session> session;  ///< if asked for
+    SamplerState sampler_state;      ///< for a request that goes on from here without a session
 };
 
 /// What a request tells: Started, then Tokens, then Finished or Error, after which nothing comes.

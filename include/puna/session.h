@@ -12,6 +12,7 @@
 namespace puna {
 
 struct SamplingOptions;
+struct SamplerState;
 
 /// What a session says about itself.
 struct SessionInfo {
@@ -28,7 +29,7 @@ struct SessionInfo {
     std::uint64_t evaluated = 0;  ///< tokens whose keys and values are here; all, or all but the last few
     bool has_logits = false;      ///< the next token can be drawn without evaluating anything
     std::uint64_t draws = 0;      ///< random numbers used up
-    std::uint64_t bytes = 0;      ///< of its file
+    std::uint64_t bytes = 0;      ///< of its file, as this build writes it
 };
 
 /// All that it takes to go on as if the request had never ended: token ids, their keys and values, logits of the last
@@ -50,6 +51,8 @@ class Session {
     const std::vector<TokenId>& tokens() const;
     /// The parameters of the request that made it, its seed among them.
     const SamplingOptions& sampling() const;
+    /// Where the draws, mirostat and adaptive-p stood.
+    const SamplerState& sampler_state() const;
     /// Bytes that a program keeps with the session; the library does not look at them. Empty if there are none.
     const std::string& attachment() const;
     Session with_attachment(std::string attachment) const;

@@ -35,7 +35,7 @@ SessionInfo Session::info() const {
     info.tokens = data.tokens.size();
     info.evaluated = static_cast<std::uint64_t>(data.evaluated);
     info.has_logits = !data.logits.empty();
-    info.draws = data.draws;
+    info.draws = data.sampler_state.draws;
     info.bytes = engine::session_bytes(data);
     return info;
 }
@@ -46,6 +46,10 @@ const std::vector<TokenId>& Session::tokens() const {
 
 const SamplingOptions& Session::sampling() const {
     return engine::data_of(*this).sampling;
+}
+
+const SamplerState& Session::sampler_state() const {
+    return engine::data_of(*this).sampler_state;
 }
 
 const std::string& Session::attachment() const {

@@ -37,8 +37,8 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
     return counter;
 }
 
-double uniform_draw(std::uint64_t seed, std::uint64_t index) {
-    const auto words = philox({low(index), high(index), 0, 0}, {low(seed), high(seed)});
+double uniform_draw(std::uint64_t seed, std::uint64_t index, std::uint32_t lane) {
+    const auto words = philox({low(index), high(index), lane, 0}, {low(seed), high(seed)});
     const std::uint64_t bits = (std::uint64_t{words[1]} << 32) | words[0];
     return static_cast<double>(bits >> 11) * 0x1p-53;
 }

@@ -46,7 +46,7 @@ class Repl {
     Output& output_;
     double load_ms_;
     SamplingOptions sampling_;
-    std::uint64_t draws_ = 0;
+    SamplerState sampler_state_;
     std::vector<TokenId> tokens_;
 };
 
@@ -61,8 +61,8 @@ Result<void> Repl::restore(const Session& session) {
     // One that is longer than this context is read anew, less its oldest tokens, where it may shift.
     const bool may_shift = options_.when_full == "shift";
     if (!loaded.ok() && !(may_shift && loaded.error().code == ErrorCode::context_overflow)) return loaded.error();
-    sampling_ = options_.sampling.over(session.sampling());
-    draws_ = session.info().draws;
+    PUNA_TRY(sampling_, options_.sampling.over(session.sampling()));
+    sampler_state_ = session.sampler_state();
     tokens_ = session.tokens();
     note(fmt::format("session loaded: {} tokens", tokens_.size()));
     return {};
@@ -77,7 +77,7 @@ Result<bool> Repl::turn(const std::string& text) {
     prompt.insert(prompt.end(), ids.begin(), ids.end());
     request.prompt = std::move(prompt);
     request.sampling = sampling_;
-    request.first_draw = draws_;
+    request.sampler_state = sampler_state_;
     if (options_.when_full == "shift") {
         request.overflow = OverflowPolicy::truncate_start;
         request.when_full = ContextPolicy::shift;
@@ -108,7 +108,7 @@ Result<bool> Repl::turn(const std::string& text) {
     PUNA_CHECK(transcript);
     tokens_ = transcript->started.prompt_ids;
     tokens_.insert(tokens_.end(), transcript->ids.begin(), transcript->ids.end());
-    draws_ += transcript->ids.size();
+    sampler_state_ = transcript->finished.sampler_state;
     if (transcript->finished.reason == FinishReason::context)
         note(fmt::format("the context of {} tokens is full: the reply ends here", context));
     if (options_.json) {
@@ -127,7 +127,7 @@ Result<void> Repl::save() {
     request.max_tokens = 0;
     request.keep_session = true;
     request.sampling = sampling_;
-    request.first_draw = draws_;
+    request.sampler_state = sampler_state_;
     request.overflow = options_.when_full == "shift" ? OverflowPolicy::truncate_start : OverflowPolicy::error;
     PUNA_TRY(Stream stream, engine_.submit(std::move(request)));
     PUNA_TRY(const Transcript transcript, follow(stream, {}));

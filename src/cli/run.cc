@@ -28,7 +28,7 @@ class RunCommand : public Command {
     Result<int> execute(Output& output) override;
 
   private:
-    Request make_request(const std::optional<Session>& session) const;
+    Result<Request> make_request(const std::optional<Session>& session) const;
     void report_session(const Started& started, const std::optional<Session>& session, const EngineInfo& info) const;
     Listener listener(Stream& stream, Output& output) const;
     Result<void> dump_prompt(const Model& model, const std::string& prompt, bool follows_session) const;
@@ -56,7 +56,7 @@ Result<int> RunCommand::execute(Output& output) {
         note(fmt::format("memory is short: the context holds {} of the model's {} tokens", engine.info().context_tokens,
                          model.info().context_tokens));
     }
-    const Request request = make_request(session);
+    PUNA_TRY(const Request request, make_request(session));
     if (options_.dump_prompt_tokens) {
         PUNA_CHECK(dump_prompt(model, prompt_, session && request.session_use == SessionUse::append));
     }
@@ -90,12 +90,13 @@ Result<int> RunCommand::execute(Output& output) {
     return reason == FinishReason::cancelled ? exit_interrupted : exit_ok;
 }
 
-Request RunCommand::make_request(const std::optional<Session>& session) const {
+Result<Request> RunCommand::make_request(const std::optional<Session>& session) const {
     Request request = options_.request(prompt_);
     options_.session.apply(session, request);
     // A session that is appended to goes on in every way; of one for its prefix, keys and values alone are used.
-    if (session && request.session_use == SessionUse::append)
-        request.sampling = options_.sampling.over(session->sampling());
+    if (session && request.session_use == SessionUse::append) {
+        PUNA_TRY(request.sampling, options_.sampling.over(session->sampling()));
+    }
     return request;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "cli/console.h"
+#include "cli/sampling_parameters.h"
 
 namespace puna::cli {
 namespace {
@@ -14,30 +15,19 @@ Error usage_error(std::string message, std::string hint) {
     return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
 }
 
-/// Puts the value of a flag over the saved one.
-template <typename T>
-void replace(const Flags& flags, const std::string& name, const T& value, T& saved) {
-    if (!flags.given(name) || value == saved) return;
-    note(fmt::format("{} {} takes the place of the session's {}", name, value, saved));
-    saved = value;
-}
-
 }  // namespace
 
 void SamplingFlags::declare(Flags& flags) {
     flags_ = &flags;
     flags.section("Choosing tokens");
-    flags.real("--temp", "X", {}, options_.temperature,
-               "Temperature; 0 always takes the most probable token (default 0.8).");
-    flags.integer("--top-k", "K", {}, options_.top_k, "Keep the K most probable tokens; 0 keeps all (default 40).");
-    flags.real("--top-p", "P", {0, 1, true}, options_.top_p,
-               "Keep the fewest tokens that reach this probability (default 0.95).");
-    flags.real("--min-p", "P", {0, 1}, options_.min_p,
-               "Drop tokens less probable than P times the best (default 0: off).");
-    flags.real("--repeat-penalty", "X", {.min = 0, .min_excluded = true}, options_.repeat_penalty,
-               "Make tokens that came before less likely; 1 is off (default 1).");
-    flags.integer("--repeat-last-n", "N", {}, options_.repeat_last_n,
-                  "How many tokens the repeat penalty looks back on (default 64).");
+    for (const SamplingParameter& parameter : sampling_parameters())
+        parameter.declare(flags, options_);
+    flags.texts("--dry-breaker", "TEXT", dry_breakers_,
+                "No repetition reaches over a token that holds TEXT; may be given several times, 'none' for none "
+                "(default: a line break, ':', '\"' and '*').");
+    flags.text("--samplers", "STEP,...", samplers_,
+               fmt::format("The steps that run, in this order (default: {}).",
+                           samplers_words({all_sampling_steps.begin(), all_sampling_steps.end()})));
     flags.text("--token-bias", "ID=B,...", token_bias_, "Add B to the logit of token ID; B may be negative.");
     flags.flag("--ignore-eos", options_.ignore_end, "Never choose an end token.");
     flags.integer("--seed", "N", {}, options_.seed, "Same seed, same text (default: drawn at random, and reported).");
@@ -47,28 +37,62 @@ Result<void> SamplingFlags::check() {
     if (token_bias_) {
         PUNA_TRY(options_.logit_bias, parse_token_bias(*token_bias_));
     }
+    if (samplers_) {
+        PUNA_TRY(options_.samplers, parse_samplers(*samplers_));
+    }
+    if (!dry_breakers_.empty()) {
+        options_.dry_breakers = dry_breakers_;
+        if (dry_breakers_ == std::vector<std::string>{"none"}) options_.dry_breakers.clear();
+    }
+    PUNA_CHECK(check_ignored(options_));
+    if (const std::string left_out = left_out_by_mirostat(options_); !left_out.empty()) note(left_out);
     return {};
 }
 
-SamplingOptions SamplingFlags::over(const SamplingOptions& saved) const {
+/// What the library cannot know: that a parameter was given, though it has its default's value.
+Result<void> SamplingFlags::check_ignored(const SamplingOptions& options) const {
+    if (options.mirostat == 0 || !options.samplers.empty()) return {};
+    for (const char* const flag : {"--top-k", "--top-p"}) {
+        if (!flags_->given(flag)) continue;
+        return usage_error(fmt::format("{} is given, and mirostat cuts by itself", flag),
+                           "leave it away, or name it in --samplers to have both");
+    }
+    return {};
+}
+
+Result<SamplingOptions> SamplingFlags::over(const SamplingOptions& saved) const {
     SamplingOptions merged = saved;
-    const Flags& flags = *flags_;
-    replace(flags, "--temp", options_.temperature, merged.temperature);
-    replace(flags, "--top-k", options_.top_k, merged.top_k);
-    replace(flags, "--top-p", options_.top_p, merged.top_p);
-    replace(flags, "--min-p", options_.min_p, merged.min_p);
-    replace(flags, "--repeat-penalty", options_.repeat_penalty, merged.repeat_penalty);
-    replace(flags, "--repeat-last-n", options_.repeat_last_n, merged.repeat_last_n);
-    replace(flags, "--ignore-eos", options_.ignore_end, merged.ignore_end);
+    const auto report = [](std::string_view flag, std::string_view value, std::string_view replaced) {
+        note(fmt::format("{} {} takes the place of the session's {}", flag, value, replaced));
+    };
+    for (const SamplingParameter& parameter : sampling_parameters()) {
+        const std::string flag = fmt::format("--{}", parameter.name);
+        if (!flags_->given(flag)) continue;
+        if (parameter.show(options_) != parameter.show(merged))
+            report(flag, parameter.show(options_), parameter.show(merged));
+        std::visit([&](const auto member) { merged.*member = options_.*member; }, parameter.member);
+    }
+    if (options_.ignore_end && !merged.ignore_end) report("--ignore-eos", "true", "false");
+    merged.ignore_end = merged.ignore_end || options_.ignore_end;
     if (options_.seed) {
-        std::uint64_t seed = merged.seed.value_or(*options_.seed);
-        replace(flags, "--seed", *options_.seed, seed);
-        merged.seed = seed;
+        const std::uint64_t seed = merged.seed.value_or(*options_.seed);
+        if (seed != *options_.seed) report("--seed", std::to_string(*options_.seed), std::to_string(seed));
+        merged.seed = options_.seed;
+    }
+    if (samplers_) {
+        if (options_.samplers != merged.samplers)
+            report("--samplers", samplers_words(options_.samplers), samplers_words(merged.samplers));
+        merged.samplers = options_.samplers;
+    }
+    if (!dry_breakers_.empty() && options_.dry_breakers != merged.dry_breakers) {
+        note("--dry-breaker takes the place of the session's");
+        merged.dry_breakers = options_.dry_breakers;
     }
     if (token_bias_ && options_.logit_bias != merged.logit_bias) {
         note("--token-bias takes the place of the session's");
         merged.logit_bias = options_.logit_bias;
     }
+    PUNA_CHECK(check_ignored(merged));
     return merged;
 }
 

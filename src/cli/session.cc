@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 
@@ -11,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/compute_flags.h"
 #include "cli/exit_code.h"
+#include "cli/sampling_parameters.h"
 #include "cli/units.h"
 #include "puna/model.h"
 #include "puna/request.h"
@@ -31,21 +34,35 @@ Json to_json(const Session& session) {
     json["tokens"] = info.tokens;
     json["evaluated"] = info.evaluated;
     json["logits"] = info.has_logits;
-    json["sampling"] = {{"seed", sampling.seed.value_or(0)},
-                        {"draws", info.draws},
-                        {"temperature", nine_digits(sampling.temperature)},
-                        {"top_k", sampling.top_k},
-                        {"top_p", nine_digits(sampling.top_p)},
-                        {"min_p", nine_digits(sampling.min_p)},
-                        {"repeat_penalty", nine_digits(sampling.repeat_penalty)},
-                        {"repeat_last_n", sampling.repeat_last_n},
-                        {"ignore_end", sampling.ignore_end},
-                        {"logit_bias", Json::object()}};
+    json["sampling"] = {{"seed", sampling.seed.value_or(0)}, {"draws", info.draws}};
+    for (const SamplingParameter& parameter : sampling_parameters())
+        json["sampling"][std::string(parameter.key)] = parameter.json(sampling);
+    json["sampling"]["dry_breakers"] = sampling.dry_breakers;
+    json["sampling"]["samplers"] = Json::array();
+    for (const SamplingStep step : sampling.samplers)
+        json["sampling"]["samplers"].push_back(sampling_step_name(step));
+    const SamplerState& state = session.sampler_state();
+    json["sampling"]["mirostat_mu"] = state.mirostat_mu ? Json(*state.mirostat_mu) : Json();
+    json["sampling"]["ignore_end"] = sampling.ignore_end;
+    json["sampling"]["logit_bias"] = Json::object();
     for (const auto& [id, bias] : sampling.logit_bias)
         json["sampling"]["logit_bias"][std::to_string(id)] = nine_digits(bias);
     json["attachment_bytes"] = session.attachment().size();
     json["bytes"] = info.bytes;
     return json;
+}
+
+/// The four that everyone sets, and those that are not at their defaults.
+std::string parameters_words(const SamplingOptions& sampling) {
+    constexpr std::array<std::string_view, 4> always = {"temp", "top-k", "top-p", "min-p"};
+    std::string words;
+    for (const SamplingParameter& parameter : sampling_parameters()) {
+        const std::string value = parameter.show(sampling);
+        if (value == parameter.show({}) && std::ranges::find(always, parameter.name) == always.end()) continue;
+        words += fmt::format("; {} {}", parameter.name, value);
+    }
+    if (!sampling.samplers.empty()) words += fmt::format("; samplers {}", samplers_words(sampling.samplers));
+    return words;
 }
 
 std::string to_text(const Session& session) {
@@ -62,13 +79,9 @@ std::string to_text(const Session& session) {
     line("tokens", fmt::format("{}, of which {} evaluated; {} logits", info.tokens, info.evaluated,
                                info.has_logits ? "with" : "without"));
     line("keys, values", info.kv_type);
-    line("sampling",
-         fmt::format("seed {}, {} draws; temperature {:g}, top-k {}, top-p {:g}, min-p {:g}, repeat penalty "
-                     "{:g} over {} tokens{}{}",
-                     sampling.seed.value_or(0), info.draws, sampling.temperature, sampling.top_k, sampling.top_p,
-                     sampling.min_p, sampling.repeat_penalty, sampling.repeat_last_n,
-                     sampling.logit_bias.empty() ? "" : ", with a token bias",
-                     sampling.ignore_end ? ", end tokens never" : ""));
+    line("sampling", fmt::format("seed {}, {} draws{}{}{}", sampling.seed.value_or(0), info.draws,
+                                 parameters_words(sampling), sampling.logit_bias.empty() ? "" : "; with a token bias",
+                                 sampling.ignore_end ? "; end tokens never" : ""));
     if (!session.attachment().empty()) line("attachment", bytes_words(session.attachment().size()));
     line("size", bytes_words(info.bytes));
     return text;

@@ -7,7 +7,8 @@
 
 #include "base/rng.h"
 #include "base/try.h"
-#include "sampling/sampler.h"
+#include "formats/printable.h"
+#include "sampling/check_options.h"
 #include "text/unicode/utf8.h"
 
 namespace puna::engine {
@@ -19,6 +20,7 @@ Error invalid(std::string message, std::string hint) {
 
 Result<void> check_parameters(const Request& request, const RequestLimits& limits) {
     PUNA_CHECK(sampling::check_options(request.sampling, limits.vocabulary));
+    if (request.sampler_state) PUNA_CHECK(sampling::check_state(*request.sampler_state));
     for (const std::string& stop : request.stop) {
         if (stop.empty()) return invalid("a stop string is empty", "leave it out, or give it at least one character");
         if (text::to_valid_utf8(stop) != stop)
@@ -31,6 +33,31 @@ Result<void> check_parameters(const Request& request, const RequestLimits& limit
                        "the vocabulary has no more tokens");
     }
     return {};
+}
+
+/// Tokens that hold one of the breakers. Errors: invalid_argument for one that no token holds, since it would never be
+/// met.
+Result<std::vector<TokenId>> dry_breakers(const SamplingOptions& sampling, const text::Tokenizer& tokenizer,
+                                          std::int64_t vocabulary) {
+    std::vector<TokenId> ids;
+    if (sampling.dry_multiplier == 0) return ids;
+    std::vector<bool> met(sampling.dry_breakers.size(), sampling.dry_breakers == SamplingOptions().dry_breakers);
+    for (TokenId id = 0; id < vocabulary; ++id) {
+        const std::string text = tokenizer.token_bytes(id, /*special=*/true);
+        bool breaks = false;
+        for (std::size_t i = 0; i < met.size(); ++i) {
+            if (text.find(sampling.dry_breakers[i]) == std::string::npos) continue;
+            breaks = met[i] = true;
+        }
+        if (breaks) ids.push_back(id);
+    }
+    for (std::size_t i = 0; i < met.size(); ++i) {
+        if (met[i]) continue;
+        return invalid(fmt::format("dry_breakers holds '{}', which is in no token of this vocabulary",
+                                   formats::printable(sampling.dry_breakers[i])),
+                       "a breaker stops a repetition if it is part of one token: give a shorter one");
+    }
+    return ids;
 }
 
 const SessionData* session_of(const Request& request) {
@@ -142,8 +169,12 @@ Result<std::unique_ptr<RequestState>> prepare_request(Request request, const tex
     setup.seed = request.sampling.seed.value_or(base::random_seed());
     plan_restoring(request, limits.context, setup);
     if (request.keep_session) setup.origin = limits.origin;
-    setup.first_draw = request.first_draw.value_or(
-        request.session && request.session_use == SessionUse::append ? session_of(request)->draws : 0);
+    if (request.sampler_state) {
+        setup.sampler_state = *request.sampler_state;
+    } else if (request.session && request.session_use == SessionUse::append) {
+        setup.sampler_state = session_of(request)->sampler_state;
+    }
+    PUNA_TRY(setup.dry_breakers, dry_breakers(request.sampling, tokenizer, limits.vocabulary));
     setup.context = limits.context;
     if (request.constraint) {
         PUNA_TRY(setup.constraint, constraints.compile(*request.constraint));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "sampling/log_probabilities.h"
 
 namespace puna::engine {
 namespace {
@@ -32,12 +33,12 @@ RequestState::RequestState(Request request, Setup setup, const text::Tokenizer& 
       setup_(std::move(setup)),
       tokenizer_(tokenizer),
       channel_(std::move(channel)),
-      sampler_(request_.sampling, setup_.seed, tokenizer.end_tokens()),
+      sampler_(request_.sampling, setup_.seed, tokenizer.end_tokens(), setup_.dry_breakers),
       decoder_(make_decoder(tokenizer, request_.decode.special, setup_.prompt, setup_.goes_on)),
       stop_filter_(request_.stop),
       tokens_(setup_.prompt),
       prompt_tokens_(std::ssize(tokens_)) {
-    sampler_.set_draws(setup_.first_draw);
+    sampler_.set_state(setup_.sampler_state);
     for (const TokenId id : tokens_)
         sampler_.accept(id);
     if (setup_.constraint) {
@@ -50,7 +51,7 @@ RequestState::~RequestState() {
     if (last_event_) {
         channel_->finish(std::move(*last_event_));
     } else if (!finished_) {
-        channel_->finish(Finished{FinishReason::cancelled, {}, timings(), {}});
+        channel_->finish(Finished{FinishReason::cancelled, {}, timings(), {}, sampler_.state()});
     }
 }
 
@@ -158,6 +159,9 @@ void RequestState::shift() {
     const std::int64_t dropped = std::ssize(tokens_) - sinks - kept;
     tokens_.erase(tokens_.begin() + sinks, tokens_.begin() + sinks + dropped);
     evaluated_ = sinks;
+    sampler_.forget();  // penalties look back on what is there, as they do in a request that goes on from its session
+    for (const TokenId id : tokens_)
+        sampler_.accept(id);
     shifted_ += static_cast<std::uint32_t>(dropped);
 }
 
@@ -194,7 +198,7 @@ void RequestState::finish(FinishReason reason) {
     if (stop_filter_.stopped()) reason = reason == FinishReason::cancelled ? reason : FinishReason::stop;
     text += stop_filter_.finish();
     finished_ = true;
-    Finished last{reason, std::move(text), timings(), {}};
+    Finished last{reason, std::move(text), timings(), {}, sampler_.state()};
     if (request_.keep_session && sequence_ >= 0) {
         last_event_ = std::move(last);
     } else {
@@ -209,7 +213,7 @@ void RequestState::deliver(std::shared_ptr<const KvRows> rows) {
     session.evaluated = evaluated_;
     session.sampling = sampler_.options();
     session.sampling.seed = setup_.seed;
-    session.draws = sampler_.draws();
+    session.sampler_state = sampler_.state();
     session.logits = std::move(last_logits_);
     session.kv = std::move(rows);
     last_event_->session = Session(std::make_shared<const SessionData>(std::move(session)));

@@ -44,9 +44,10 @@ class RequestState {
         bool goes_on = false;          // the prompt is the session's tokens and no more
         std::shared_ptr<const SessionOrigin> origin;  // of the engine; set if the session is kept
         std::uint64_t seed = 0;
-        std::uint64_t first_draw = 0;
-        std::int64_t context = 0;     // positions that this request may fill
-        std::size_t sampled_ids = 0;  // ids from 0 to this less one may be sampled
+        SamplerState sampler_state;         // where sampling goes on from
+        std::vector<TokenId> dry_breakers;  // tokens that hold one of the request's
+        std::int64_t context = 0;           // positions that this request may fill
+        std::size_t sampled_ids = 0;        // ids from 0 to this less one may be sampled
         Clock::time_point submitted;
         std::optional<CompiledConstraint> constraint;
     };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -46,8 +47,14 @@ SessionData make_session(std::uint64_t seed = 7) {
     session.sampling.repeat_last_n = 33;
     session.sampling.ignore_end = true;
     session.sampling.logit_bias = {{2, -5.0F}, {4, 1.5F}};
+    session.sampling.dynatemp_range = 0.25F;
+    session.sampling.adaptive_decay = 0.5F;
+    session.sampling.mirostat = 2;
+    session.sampling.dry_last_n = 77;
+    session.sampling.dry_breakers = {"x", "\n\n"};
+    session.sampling.samplers = {SamplingStep::temperature, SamplingStep::top_k};
     session.sampling.seed = seed;
-    session.draws = 21;
+    session.sampler_state = {21, 3.5, 0.75, 1.5};
     for (int i = 0; i < 10; ++i)
         session.logits.push_back(0.5F * static_cast<float>(i) - 2);
     KvRows rows;
@@ -112,7 +119,16 @@ TEST_F(SessionFile, ComesBackAsItWas) {
     EXPECT_EQ(read->origin.kv_type, session.origin.kv_type);
     EXPECT_EQ(read->tokens, session.tokens);
     EXPECT_EQ(read->evaluated, session.evaluated);
-    EXPECT_EQ(read->draws, session.draws);
+    EXPECT_EQ(read->sampler_state.draws, 21U);
+    EXPECT_EQ(read->sampler_state.mirostat_mu, 3.5);
+    EXPECT_EQ(read->sampler_state.adaptive_sum, 0.75);
+    EXPECT_EQ(read->sampler_state.adaptive_weight, 1.5);
+    EXPECT_EQ(read->sampling.dynatemp_range, 0.25F);
+    EXPECT_EQ(read->sampling.adaptive_decay, 0.5F);
+    EXPECT_EQ(read->sampling.mirostat, 2U);
+    EXPECT_EQ(read->sampling.dry_last_n, 77U);
+    EXPECT_EQ(read->sampling.dry_breakers, session.sampling.dry_breakers);
+    EXPECT_EQ(read->sampling.samplers, session.sampling.samplers);
     EXPECT_EQ(read->sampling.seed, session.sampling.seed);
     EXPECT_EQ(read->sampling.temperature, session.sampling.temperature);
     EXPECT_EQ(read->sampling.top_k, session.sampling.top_k);
@@ -151,7 +167,7 @@ TEST_F(SessionFile, LiesAsDocumented) {
         std::memcpy(&value, file.data() + at, sizeof value);
         return value;
     };
-    EXPECT_EQ(u32(8), 1U);
+    EXPECT_EQ(u32(8), 2U);
     ASSERT_EQ(u32(12), 7U);  // origin, state, tokens, logits, two layers, attachment
     EXPECT_EQ(u64(16), file.size());
     const std::array<std::uint32_t, 7> kinds = {1, 2, 3, 4, 5, 5, 6};
@@ -163,6 +179,10 @@ TEST_F(SessionFile, LiesAsDocumented) {
     }
     EXPECT_EQ(end, file.size());
     const std::uint64_t tokens = u64(32 + 32 * 2 + 8);
+    EXPECT_EQ(file[tokens - 25], std::byte{1});  // the state section ends with the sampler's
+    EXPECT_EQ(std::bit_cast<double>(u64(tokens - 24)), 3.5);
+    EXPECT_EQ(std::bit_cast<double>(u64(tokens - 16)), 0.75);
+    EXPECT_EQ(std::bit_cast<double>(u64(tokens - 8)), 1.5);
     EXPECT_EQ(u32(tokens), 1U);
     EXPECT_EQ(u32(tokens + 4), 5U);
     EXPECT_EQ(u32(tokens + 8), 9U);
@@ -266,15 +286,35 @@ TEST_F(SessionFile, FieldsThatLieAreRefusedOrHarmless) {
     }
 }
 
+// Written by the last build that wrote version 1: `puna run -m tests/models/data/tiny_llama3.gguf -p ab -n 2 --seed 5
+// --temp 0.5 --top-k 7 --top-p 0.75 --min-p 0.125 --repeat-penalty 1.25 --repeat-last-n 9 --token-bias 3=-1.5
+// --ignore-eos --save-session FILE`.
+TEST_F(SessionFile, OfVersion1IsRead) {
+    const auto read = read_session(PUNA_TEST_DATA "/engine/data/version_1.session");
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read->tokens.size(), 5U);
+    EXPECT_EQ(read->evaluated, 5);
+    EXPECT_EQ(read->logits.size(), 288U);
+    EXPECT_EQ(read->sampling.seed, 5U);
+    EXPECT_EQ(read->sampling.temperature, 0.5F);
+    EXPECT_EQ(read->sampling.top_k, 7U);
+    EXPECT_EQ(read->sampling.repeat_last_n, 9U);
+    EXPECT_EQ(read->sampling.logit_bias, (std::map<TokenId, float>{{3, -1.5F}}));
+    EXPECT_EQ(read->sampling.mirostat, 0U);
+    EXPECT_EQ(read->sampling.dry_breakers, SamplingOptions().dry_breakers);
+    EXPECT_EQ(read->sampler_state.draws, 2U);
+    EXPECT_FALSE(read->sampler_state.mirostat_mu);
+}
+
 TEST_F(SessionFile, SomethingElseIsNamedAsSuch) {
     EXPECT_EQ(read_session(folder.path("missing")).error().code, ErrorCode::file_not_found);
     const Error other = error_of(std::as_bytes(std::span("GGUF and so on, long enough to be a header of one")));
     EXPECT_EQ(other.code, ErrorCode::unsupported_format);
     EXPECT_THAT(other.message, HasSubstr("no session"));
     std::vector<std::byte> later = image(make_session());
-    later[8] = std::byte{2};
+    later[8] = std::byte{3};
     seal(later);
-    EXPECT_THAT(error_of(later).message, HasSubstr("version 2"));
+    EXPECT_THAT(error_of(later).message, HasSubstr("version 3"));
 }
 
 // ---- Failures while writing ----

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 
 #include "engine/engine.h"
 #include "engine/fake_model.h"
 #include "engine/session/session_data.h"
+#include "engine/session/session_file.h"
+#include "support/temp_file.h"
 
 namespace puna::engine {
 namespace {
@@ -81,6 +84,56 @@ TEST_F(Sessions, GoOnAsIfTheyHadNeverEnded) {
     }
 }
 
+// What mirostat and adaptive-p steer by, XTC's draws and DRY's memory go on too, also through a file.
+TEST_F(Sessions, GoOnWithWhatTheSamplersKeep) {
+    std::vector<SamplingOptions> all(6);
+    all[0].mirostat = 1;
+    all[1].mirostat = 2;
+    all[2].adaptive_target = 0.3F;
+    all[3].xtc_probability = 0.5F;
+    all[4].dry_multiplier = 2;
+    all[4].dry_allowed_length = 1;
+    all[5].frequency_penalty = 0.5F;
+    all[5].samplers = {SamplingStep::temperature, SamplingStep::penalties};
+    const support::TempFolder folder;
+    for (SamplingOptions& sampling : all) {
+        sampling.seed = 7;
+        sampling.ignore_end = true;
+        sampling.mirostat_tau = 3;
+        Request twenty = request(letters("abcabca"), 20);
+        twenty.sampling = sampling;
+        const std::vector<TokenId> whole = run(*make_engine(), twenty).ids();
+        twenty.max_tokens = 10;
+        const Outcome before = run(*make_engine(), keeping(twenty));
+        const std::string path = folder.path("session");
+        ASSERT_TRUE(write_session(path, data_of(*before.finished->session)).ok());
+        auto data = read_session(path);
+        ASSERT_TRUE(data.ok());
+        const Session session(std::make_shared<const SessionData>(std::move(data).value()));
+        const std::vector<TokenId> later(whole.begin() + 10, whole.end());
+        EXPECT_EQ(run(*make_engine(), following(session, {}, 10)).ids(), later);
+
+        // And by tokens and state alone.
+        Request tokens = twenty;
+        tokens.prompt = data_of(session).tokens;
+        tokens.sampler_state = before.finished->sampler_state;
+        EXPECT_EQ(run(*make_engine(), tokens).ids(), later);
+    }
+}
+
+TEST_F(Sessions, AStateThatIsNoNumberIsRefused) {
+    Request wrong = request(letters("abc"), 2);
+    wrong.sampler_state = SamplerState{.mirostat_mu = std::numeric_limits<double>::quiet_NaN()};
+    EXPECT_THAT(refusal(*make_engine(), wrong).message, HasSubstr("sampler_state"));
+}
+
+TEST_F(Sessions, ABreakerThatNoTokenHoldsIsRefused) {
+    Request wrong = request(letters("abc"), 2);
+    wrong.sampling.dry_multiplier = 1;
+    wrong.sampling.dry_breakers = {"a", "zz"};
+    EXPECT_THAT(refusal(*make_engine(), wrong).message, HasSubstr("'zz'"));
+}
+
 TEST_F(Sessions, KeepTheLastTokenEvaluatedButNotAnEndToken) {
     auto engine = make_engine(says(2, letters("xy")));
     Request greedy = keeping(request(letters("ab"), 10));
@@ -104,7 +157,7 @@ TEST_F(Sessions, ARequestForNoTokensStoresThePrompt) {
     const Session session = *run(*engine, keeping(request(letters("abcdef"), 0))).finished->session;
     EXPECT_EQ(data_of(session).tokens, letters("abcdef"));
     EXPECT_EQ(data_of(session).evaluated, 6);
-    EXPECT_EQ(data_of(session).draws, 0U);
+    EXPECT_EQ(data_of(session).sampler_state.draws, 0U);
     const Outcome direct = run(*make_engine(), request(letters("abcdef"), 8));
     EXPECT_EQ(run(*make_engine(), following(session, {}, 8)).ids(), direct.ids());
 }
@@ -126,7 +179,7 @@ TEST_F(Sessions, APromptFollowsWithoutABeginToken) {
     EXPECT_EQ(after.finished->timings.prompt_tokens, 2U);
     // The same tokens as one prompt, with the draws that came before.
     Request direct = request(expected, 4);
-    direct.first_draw = 4;
+    direct.sampler_state = SamplerState{.draws = 4};
     EXPECT_EQ(run(*make_engine(), direct).ids(), after.ids());
 }
 
@@ -328,7 +381,7 @@ TEST_F(Sessions, AShiftKeepsTheFirstTokensAndTheNewerHalf) {
             EXPECT_EQ(outcome.tokens[i].dropped_tokens, 0U) << i;
         }
         Request one = request(history, 1);
-        one.first_draw = i;
+        one.sampler_state = SamplerState{.draws = i};
         one.reuse_prefix = false;
         EXPECT_EQ(run(*engine, one).ids().front(), outcome.tokens[i].id) << i;
         history.push_back(outcome.tokens[i].id);

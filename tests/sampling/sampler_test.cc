@@ -10,78 +10,12 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "sampling/drawing.h"
 
 namespace puna::sampling {
 namespace {
 
 using ::testing::AnyOf;
-using ::testing::HasSubstr;
-
-constexpr float inf = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-
-/// Everything off: a plain draw at temperature 1.
-SamplingOptions plain() {
-    SamplingOptions options;
-    options.temperature = 1;
-    options.top_k = 0;
-    options.top_p = 1;
-    return options;
-}
-
-SamplingOptions greedy() {
-    SamplingOptions options = plain();
-    options.temperature = 0;
-    return options;
-}
-
-std::vector<float> log_of(const std::vector<double>& probabilities) {
-    std::vector<float> logits;
-    for (const double p : probabilities)
-        logits.push_back(static_cast<float>(std::log(p)));
-    return logits;
-}
-
-TokenId sample_once(const SamplingOptions& options, const std::vector<float>& logits,
-                    const std::vector<TokenId>& history = {}, std::vector<TokenId> end_tokens = {}) {
-    Sampler sampler(options, 1, std::move(end_tokens));
-    for (const TokenId id : history)
-        sampler.accept(id);
-    const auto id = sampler.sample(logits);
-    EXPECT_TRUE(id.ok());
-    return id.ok() ? *id : -1;
-}
-
-/// How often each token comes in `draws` draws.
-std::map<TokenId, int> count(const SamplingOptions& options, const std::vector<float>& logits, int draws = 20000) {
-    Sampler sampler(options, 42, {});
-    std::map<TokenId, int> counts;
-    for (int i = 0; i < draws; ++i)
-        ++counts[*sampler.sample(logits)];
-    return counts;
-}
-
-std::set<TokenId> reachable(const SamplingOptions& options, const std::vector<float>& logits) {
-    std::set<TokenId> ids;
-    for (const auto& [id, n] : count(options, logits))
-        ids.insert(id);
-    return ids;
-}
-
-/// Pearson's statistic of the counts against the expected probabilities.
-double chi_square(const std::map<TokenId, int>& counts, const std::vector<double>& probabilities) {
-    double total = 0;
-    for (const auto& [id, n] : counts)
-        total += n;
-    double statistic = 0;
-    for (std::size_t i = 0; i < probabilities.size(); ++i) {
-        const auto found = counts.find(static_cast<TokenId>(i));
-        const double observed = found == counts.end() ? 0 : found->second;
-        const double expected = total * probabilities[i];
-        if (expected > 0) statistic += (observed - expected) * (observed - expected) / expected;
-    }
-    return statistic;
-}
 
 TEST(Greedy, TakesTheLowestIdAmongEquals) {
     EXPECT_EQ(sample_once(greedy(), {1, 3, 2, 3}), 1);
@@ -336,87 +270,6 @@ TEST(Sample, TakesAVocabularyOfUsualSize) {
         EXPECT_THAT(*sampler.sample(logits), AnyOf(7, 149999));
     Sampler all(plain(), 1, {});
     EXPECT_GE(*all.sample(logits), 0);
-}
-
-TEST(CheckOptions, NamesTheParameterAndItsRange) {
-    const auto message = [](auto change) {
-        SamplingOptions options;
-        change(options);
-        const auto checked = check_options(options, 100);
-        if (checked.ok()) return std::string("ok");
-        EXPECT_EQ(checked.error().code, ErrorCode::invalid_argument);
-        EXPECT_FALSE(checked.error().hint.empty());
-        return checked.error().message;
-    };
-    EXPECT_EQ(message([](auto&) {}), "ok");
-    for (const float bad : {-0.1F, nan, inf, -inf}) {
-        EXPECT_THAT(message([&](auto& o) { o.temperature = bad; }), HasSubstr("temperature"));
-        EXPECT_THAT(message([&](auto& o) { o.top_p = bad; }), HasSubstr("top_p"));
-        EXPECT_THAT(message([&](auto& o) { o.min_p = bad; }), HasSubstr("min_p"));
-        EXPECT_THAT(message([&](auto& o) { o.repeat_penalty = bad; }), HasSubstr("repeat_penalty"));
-    }
-    EXPECT_THAT(message([](auto& o) { o.top_p = 0; }), HasSubstr("over 0 and at most 1"));
-    EXPECT_THAT(message([](auto& o) { o.top_p = 1.5F; }), HasSubstr("1.5"));
-    EXPECT_THAT(message([](auto& o) { o.min_p = 1.01F; }), HasSubstr("from 0 to 1"));
-    EXPECT_THAT(message([](auto& o) { o.repeat_penalty = 0; }), HasSubstr("over 0"));
-    EXPECT_THAT(message([](auto& o) { o.logit_bias = {{5, nan}}; }), HasSubstr("logit_bias of token 5"));
-    EXPECT_THAT(message([](auto& o) { o.logit_bias = {{5, inf}}; }), HasSubstr("logit_bias of token 5"));
-    EXPECT_THAT(message([](auto& o) { o.logit_bias = {{100, 1}}; }), HasSubstr("0 to 99"));
-    EXPECT_THAT(message([](auto& o) { o.logit_bias = {{-1, 1}}; }), HasSubstr("-1"));
-    EXPECT_EQ(message([](auto& o) {
-                  o.temperature = 0;
-                  o.top_p = 1;
-                  o.min_p = 1;
-                  o.repeat_penalty = 0.5F;
-                  o.logit_bias = {{99, -inf}, {0, 5}};
-              }),
-              "ok");
-}
-
-TEST(LogProbabilities, AreTheLogSoftmaxOfTheRawLogits) {
-    std::vector<TokenLogprob> top;
-    const auto of_two = log_probabilities(log_of({0.1, 0.2, 0.4, 0.3}), 1, 2, top);
-    ASSERT_TRUE(of_two.ok());
-    EXPECT_EQ(of_two->id, 1);
-    EXPECT_NEAR(of_two->logprob, std::log(0.2), 1e-7);
-    ASSERT_EQ(top.size(), 2U);
-    EXPECT_EQ(top[0].id, 2);
-    EXPECT_NEAR(top[0].logprob, std::log(0.4), 1e-7);
-    EXPECT_EQ(top[1].id, 3);
-}
-
-TEST(LogProbabilities, SumToOneAndBreakTiesById) {
-    std::vector<float> logits(1000);
-    for (std::size_t i = 0; i < logits.size(); ++i)
-        logits[i] = static_cast<float>((i * 37) % 100) / 7;
-    std::vector<TokenLogprob> top;
-    ASSERT_TRUE(log_probabilities(logits, 0, 5000, top).ok());
-    ASSERT_EQ(top.size(), logits.size());
-    double sum = 0;
-    for (std::size_t i = 0; i < top.size(); ++i) {
-        sum += std::exp(top[i].logprob);
-        if (i == 0) continue;
-        EXPECT_TRUE(top[i - 1].logprob > top[i].logprob ||
-                    (top[i - 1].logprob == top[i].logprob && top[i - 1].id < top[i].id));
-    }
-    EXPECT_NEAR(sum, 1, 1e-12);
-}
-
-TEST(LogProbabilities, LeaveOutWhatIsMasked) {
-    std::vector<TokenLogprob> top;
-    const auto masked = log_probabilities(std::vector<float>{0, -inf, 0}, 1, 3, top);
-    ASSERT_TRUE(masked.ok());
-    EXPECT_EQ(masked->logprob, -std::numeric_limits<double>::infinity());
-    ASSERT_EQ(top.size(), 2U);
-    EXPECT_NEAR(top[0].logprob, -std::log(2.0), 1e-15);
-    EXPECT_EQ(log_probabilities(std::vector<float>{0, nan}, 0, 3, top).error().code, ErrorCode::invalid_number);
-    EXPECT_EQ(log_probabilities(std::vector<float>{-inf}, 0, 3, top).error().code, ErrorCode::invalid_number);
-}
-
-TEST(LogProbabilities, StandLargeLogits) {
-    std::vector<TokenLogprob> top;
-    EXPECT_NEAR(log_probabilities(std::vector<float>{3e38F, 3e38F, -3e38F}, 0, 0, top)->logprob, -std::log(2.0), 1e-6);
-    EXPECT_TRUE(top.empty());
 }
 
 }  // namespace

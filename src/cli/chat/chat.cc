@@ -13,6 +13,7 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/legacy_flags.h"
+#include "sampling/check_options.h"
 
 namespace puna::cli {
 namespace {
@@ -123,6 +124,7 @@ Result<int> ChatCommand::execute(Output& output) {
                          model.info().context_tokens));
     }
 
+    PUNA_CHECK(sampling::check_options(sampling_.options(), model.info().vocabulary_tokens));
     Conversation conversation(model, engine, settings());
     ChatSession chat{model, engine, conversation, sampling_, files_, output, load_ms};
     if (session) PUNA_CHECK(chat.restore(*session));

@@ -9,7 +9,7 @@ namespace puna::cli {
 
 Result<void> ChatSession::restore(const Session& session) {
     PUNA_CHECK(conversation.restore(session, files.any_law));
-    conversation.settings.sampling = sampling.over(session.sampling());
+    PUNA_TRY(conversation.settings.sampling, sampling.over(session.sampling()));
     const SessionInfo info = session.info();
     if (info.law != engine.info().law) {
         note(fmt::format("the session was computed by the law {}; it is read anew by {}", info.law, engine.info().law));

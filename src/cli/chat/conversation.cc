@@ -117,7 +117,7 @@ Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hoo
     request.prompt = std::move(prompt);
     request.max_tokens = settings.max_tokens;
     request.sampling = settings.sampling;
-    request.first_draw = draws_;
+    request.sampler_state = sampler_state_;
     request.stop = settings.stop;
     if (settings.when_full == FullPolicy::shift) {
         request.overflow = OverflowPolicy::truncate_start;
@@ -141,7 +141,7 @@ Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hoo
     auto transcript = follow(stream, listener);
     if (hooks.running) hooks.running(nullptr);
     if (!transcript.ok()) return transcript;
-    draws_ += transcript->ids.size();
+    sampler_state_ = transcript->finished.sampler_state;
     sequence_ = transcript->started.prompt_ids;
     sequence_.insert(sequence_.end(), transcript->ids.begin(), transcript->ids.end());
     if (transcript->shifted_tokens > 0) sequence_.clear();  // the cache holds others
@@ -213,7 +213,7 @@ Result<Session> Conversation::snapshot() {
     request.max_tokens = 0;
     request.keep_session = true;
     request.sampling = settings.sampling;
-    request.first_draw = draws_;
+    request.sampler_state = sampler_state_;
     PUNA_TRY(Stream stream, engine_.submit(std::move(request)));
     PUNA_TRY(const Transcript transcript, follow(stream, {}));
     if (!transcript.finished.session) return Error{ErrorCode::cancelled, "the session was not saved: interrupted", ""};
@@ -249,7 +249,7 @@ Result<void> Conversation::restore(const Session& session, bool any_law) {
     const std::size_t turns = messages_.size() - first_turn();
     hidden_ = hidden != nullptr && hidden->is_number_unsigned() ? std::min(hidden->get<std::size_t>(), turns) : 0;
     settings.sampling.seed = session.sampling().seed;
-    draws_ = session.info().draws;
+    sampler_state_ = session.sampler_state();
     sequence_ = session.tokens();
     return {};
 }

@@ -70,13 +70,12 @@ class Conversation {
     Result<std::vector<TokenId>> tokens() const;
     /// Messages that the model no longer sees.
     std::size_t hidden_messages() const { return hidden_; }
-    std::uint64_t draws() const { return draws_; }
 
     /// The conversation as a session: its messages are the attachment. Errors: as `ask`; invalid_argument if it is
     /// empty.
     Result<Session> snapshot();
-    /// Becomes what was saved. Seed and draws are the session's, the other parameters stay for the caller to set.
-    /// Errors: file_malformed (a session that holds no conversation), session_mismatch.
+    /// Becomes what was saved. Seed and the sampler's state are the session's, the other parameters stay for the caller
+    /// to set. Errors: file_malformed (a session that holds no conversation), session_mismatch.
     Result<void> restore(const Session& session, bool any_law);
 
   private:
@@ -92,7 +91,7 @@ class Conversation {
     Engine& engine_;
     std::vector<ChatMessage> messages_;  // a system message, if there is one, comes first
     std::size_t hidden_ = 0;             // messages behind the system message that the model does not see
-    std::uint64_t draws_ = 0;
+    SamplerState sampler_state_;
     std::vector<TokenId> sequence_;  // prompt and reply of the last turn, as the cache has them
 };
 

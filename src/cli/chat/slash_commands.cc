@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <limits>
 
 #include "base/atomic_file.h"
@@ -16,8 +17,10 @@
 #include "base/text_file.h"
 #include "base/try.h"
 #include "cli/flags.h"
+#include "cli/sampling_parameters.h"
 #include "cli/suggest.h"
 #include "cli/units.h"
+#include "sampling/check_options.h"
 
 extern char** environ;
 
@@ -39,56 +42,57 @@ Error usage_error(std::string message, std::string hint) {
 }
 
 struct Parameter {
-    std::string_view name;
-    Result<void> (*set)(Conversation::Settings&, std::string_view);
-    std::string (*show)(const Conversation::Settings&);
+    std::string name;
+    std::function<Result<void>(Conversation::Settings&, std::string_view)> set;
+    std::function<std::string(const Conversation::Settings&)> show;
 };
 
-template <auto Member>
-Result<void> set_real(Conversation::Settings& settings, std::string_view value) {
-    PUNA_TRY(const double number, parse_real("it", value, {}));
-    settings.sampling.*Member = static_cast<float>(number);
+Result<void> set_max_tokens(Conversation::Settings& settings, std::string_view value) {
+    if (value == "none") {
+        settings.max_tokens.reset();
+        return {};
+    }
+    PUNA_TRY(const std::uint64_t number,
+             parse_integer("num-predict", value, {1, std::numeric_limits<std::int32_t>::max()}));
+    settings.max_tokens = static_cast<std::uint32_t>(number);
     return {};
-}
-template <auto Member>
-Result<void> set_count(Conversation::Settings& settings, std::string_view value) {
-    PUNA_TRY(const std::uint64_t number, parse_integer("it", value, {0, std::numeric_limits<std::uint32_t>::max()}));
-    settings.sampling.*Member = static_cast<std::uint32_t>(number);
-    return {};
-}
-template <auto Member>
-std::string show(const Conversation::Settings& settings) {
-    return fmt::format("{}", settings.sampling.*Member);
 }
 
-constexpr Parameter parameters[] = {
-    {"temp", set_real<&SamplingOptions::temperature>, show<&SamplingOptions::temperature>},
-    {"top-k", set_count<&SamplingOptions::top_k>, show<&SamplingOptions::top_k>},
-    {"top-p", set_real<&SamplingOptions::top_p>, show<&SamplingOptions::top_p>},
-    {"min-p", set_real<&SamplingOptions::min_p>, show<&SamplingOptions::min_p>},
-    {"repeat-penalty", set_real<&SamplingOptions::repeat_penalty>, show<&SamplingOptions::repeat_penalty>},
-    {"repeat-last-n", set_count<&SamplingOptions::repeat_last_n>, show<&SamplingOptions::repeat_last_n>},
-    {"seed",
-     [](Conversation::Settings& settings, std::string_view value) -> Result<void> {
-         PUNA_TRY(settings.sampling.seed, parse_integer("it", value, {}));
-         return {};
-     },
-     [](const Conversation::Settings& settings) { return fmt::format("{}", settings.sampling.seed.value_or(0)); }},
-    {"num-predict",
-     [](Conversation::Settings& settings, std::string_view value) -> Result<void> {
-         if (value == "none") {
-             settings.max_tokens.reset();
-             return {};
-         }
-         PUNA_TRY(const std::uint64_t number,
-                  parse_integer("it", value, {1, std::numeric_limits<std::int32_t>::max()}));
-         settings.max_tokens = static_cast<std::uint32_t>(number);
-         return {};
-     },
-     [](const Conversation::Settings& settings) {
-         return settings.max_tokens ? fmt::format("{}", *settings.max_tokens) : std::string("none");
-     }},
-};
+Result<void> set_samplers(Conversation::Settings& settings, std::string_view value) {
+    settings.sampling.samplers.clear();
+    if (value == "default") return {};
+    PUNA_TRY(settings.sampling.samplers, parse_samplers(value));
+    return {};
+}
+
+std::vector<Parameter> make_parameters() {
+    using Settings = Conversation::Settings;
+    std::vector<Parameter> all;
+    for (const SamplingParameter& parameter : sampling_parameters()) {
+        all.push_back({std::string(parameter.name),
+                       [&parameter](Settings& settings, std::string_view value) {
+                           return parameter.set(settings.sampling, value);
+                       },
+                       [&parameter](const Settings& settings) { return parameter.show(settings.sampling); }});
+    }
+    all.push_back({"samplers", set_samplers,
+                   [](const Settings& settings) { return samplers_words(settings.sampling.samplers); }});
+    all.push_back({"seed",
+                   [](Settings& settings, std::string_view value) -> Result<void> {
+                       PUNA_TRY(settings.sampling.seed, parse_integer("seed", value, {}));
+                       return {};
+                   },
+                   [](const Settings& settings) { return fmt::format("{}", settings.sampling.seed.value_or(0)); }});
+    all.push_back({"num-predict", set_max_tokens, [](const Settings& settings) {
+                       return settings.max_tokens ? fmt::format("{}", *settings.max_tokens) : std::string("none");
+                   }});
+    return all;
+}
+
+const std::vector<Parameter>& parameters() {
+    static const std::vector<Parameter> all = make_parameters();
+    return all;
+}
 
 /// Letter case and spaces around it do not matter.
 std::string trimmed(std::string_view text) {
@@ -237,7 +241,7 @@ std::vector<std::string> SlashCommands::complete(const std::string& line) const 
     const std::string command = line.substr(0, space);
     if (command == "/save" || command == "/load") return complete_path(word);
     if (command == "/set" && line.rfind(' ') == space) {
-        for (const Parameter& parameter : parameters) {
+        for (const Parameter& parameter : parameters()) {
             if (parameter.name.starts_with(word)) words.emplace_back(parameter.name);
         }
     }
@@ -266,20 +270,22 @@ Result<void> SlashCommands::system(const std::string& argument) {
 Result<void> SlashCommands::set(const std::string& argument) {
     Conversation::Settings& settings = chat_.conversation.settings;
     if (argument.empty()) {
-        for (const Parameter& parameter : parameters)
-            hooks_.say(fmt::format("  {:<16}{}\n", parameter.name, parameter.show(settings)));
+        for (const Parameter& parameter : parameters())
+            hooks_.say(fmt::format("  {:<20}{}\n", parameter.name, parameter.show(settings)));
         return {};
     }
     const std::size_t space = std::min(argument.find(' '), argument.size());
     const std::string name = argument.substr(0, space);
-    const auto* const found = std::ranges::find(parameters, name, &Parameter::name);
-    if (found == std::end(parameters))
+    const auto found = std::ranges::find(parameters(), name, &Parameter::name);
+    if (found == parameters().end())
         return usage_error(fmt::format("there is no parameter '{}'", name), "/set lists them");
     Conversation::Settings changed = settings;
-    if (auto set = found->set(changed, trimmed(std::string_view(argument).substr(space))); !set.ok())
-        return usage_error(fmt::format("{}: {}", name, set.error().message), set.error().hint);
+    PUNA_CHECK(found->set(changed, trimmed(std::string_view(argument).substr(space))));
+    PUNA_CHECK(sampling::check_options(changed.sampling, chat_.model.info().vocabulary_tokens));
     settings = changed;
     hooks_.say(fmt::format("{} is {}\n", name, found->show(settings)));
+    if (const std::string left_out = left_out_by_mirostat(settings.sampling); name == "mirostat" && !left_out.empty())
+        hooks_.say(left_out + "\n");
     return {};
 }
 

@@ -33,7 +33,7 @@ struct SessionData : Session::Impl {
     std::vector<TokenId> tokens;
     std::int64_t evaluated = 0;  // positions [0, evaluated) are in `kv`; at most the number of tokens
     SamplingOptions sampling;    // with its seed
-    std::uint64_t draws = 0;
+    SamplerState sampler_state;
     std::vector<float> logits;  // [vocabulary] of the last token, if all are evaluated; or empty
     std::shared_ptr<const KvRows> kv = std::make_shared<KvRows>();
     std::string attachment;

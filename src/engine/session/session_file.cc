@@ -17,6 +17,7 @@
 #include "engine/session/fields.h"
 #include "formats/printable.h"
 #include "quant/tensor_type.h"
+#include "sampling/check_options.h"
 
 namespace puna::engine {
 namespace {
@@ -24,7 +25,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the file is little-endian, and so is what lies in memory");
 
 constexpr std::array<char, 8> magic = {'p', 'u', 'n', 'a', 's', 'e', 's', 's'};
-constexpr std::uint32_t file_version = 1;
+constexpr std::uint32_t file_version = 2;
+constexpr std::uint32_t oldest_version = 1;  // which has fewer sampling parameters, and no state of theirs
 constexpr std::uint64_t header_bytes = 32;
 constexpr std::uint64_t entry_bytes = 32;
 
@@ -64,10 +66,33 @@ void write_origin(FieldWriter& out, const SessionOrigin& origin) {
     out.text(kernels::kv_type_name(origin.kv_type));
 }
 
+/// The parameters that came with version 2, numbers alone, in the order of the file.
+constexpr std::array later_reals = {
+    &SamplingOptions::dynatemp_range,    &SamplingOptions::dynatemp_exponent, &SamplingOptions::typical_p,
+    &SamplingOptions::top_n_sigma,       &SamplingOptions::xtc_probability,   &SamplingOptions::xtc_threshold,
+    &SamplingOptions::frequency_penalty, &SamplingOptions::presence_penalty,  &SamplingOptions::dry_multiplier,
+    &SamplingOptions::dry_base,          &SamplingOptions::mirostat_tau,      &SamplingOptions::mirostat_eta,
+    &SamplingOptions::adaptive_target,   &SamplingOptions::adaptive_decay};
+constexpr std::array later_counts = {&SamplingOptions::dry_allowed_length, &SamplingOptions::dry_last_n,
+                                     &SamplingOptions::mirostat};
+
+void write_later_sampling(FieldWriter& out, const SamplingOptions& sampling) {
+    for (const auto real : later_reals)
+        out.number(sampling.*real);
+    for (const auto count : later_counts)
+        out.number(sampling.*count);
+    out.number(static_cast<std::uint32_t>(sampling.dry_breakers.size()));
+    for (const std::string& breaker : sampling.dry_breakers)
+        out.text(breaker);
+    out.number(static_cast<std::uint32_t>(sampling.samplers.size()));
+    for (const SamplingStep step : sampling.samplers)
+        out.number(static_cast<std::uint8_t>(step));
+}
+
 void write_state(FieldWriter& out, const SessionData& session) {
     out.number<std::uint64_t>(session.tokens.size());
     out.number(session.evaluated);
-    out.number(session.draws);
+    out.number(session.sampler_state.draws);
     const SamplingOptions& sampling = session.sampling;
     out.number(sampling.seed.value_or(0));
     out.number(sampling.temperature);
@@ -82,6 +107,12 @@ void write_state(FieldWriter& out, const SessionData& session) {
         out.number(id);
         out.number(bias);
     }
+    write_later_sampling(out, sampling);
+    const SamplerState& state = session.sampler_state;
+    out.number(static_cast<std::uint8_t>(state.mirostat_mu.has_value()));
+    out.number(state.mirostat_mu.value_or(0));
+    out.number(state.adaptive_sum);
+    out.number(state.adaptive_weight);
 }
 
 /// The sections in order; `fields` keeps what was made for them.
@@ -136,10 +167,10 @@ Result<std::vector<Entry>> read_table(std::span<const std::byte> file, const std
     }
     if (file.size() < header_bytes) return malformed(path, "the file ends within its header");
     const auto version = number_at<std::uint32_t>(file, 8);
-    if (version != file_version) {
+    if (version < oldest_version || version > file_version) {
         return Error{ErrorCode::unsupported_format,
-                     fmt::format("\"{}\" is a session of version {}, and this build reads version {}", path, version,
-                                 file_version),
+                     fmt::format("\"{}\" is a session of version {}, and this build reads versions {} to {}", path,
+                                 version, oldest_version, file_version),
                      "take the version of puna that wrote it"};
     }
     const auto count = number_at<std::uint32_t>(file, 12);
@@ -244,6 +275,7 @@ class Reader {
 
     Result<void> read_origin();
     Result<void> read_state();
+    void read_later_sampling(FieldReader& in);
     Result<void> read_tokens();
     Result<void> read_logits();
     Result<void> read_kv();
@@ -281,12 +313,37 @@ Result<void> Reader::read_origin() {
     return in.done(path_);
 }
 
+void Reader::read_later_sampling(FieldReader& in) {
+    SamplingOptions& sampling = session_.sampling;
+    for (const auto real : later_reals)
+        sampling.*real = in.number<float>();
+    for (const auto count : later_counts)
+        sampling.*count = in.number<std::uint32_t>();
+    const auto breakers = in.number<std::uint32_t>();
+    sampling.dry_breakers.clear();
+    for (std::uint32_t i = 0; i < breakers && in.remaining() > 0; ++i)
+        sampling.dry_breakers.push_back(in.text());
+    const auto steps = in.number<std::uint32_t>();
+    for (std::uint32_t i = 0; i < steps && in.remaining() > 0; ++i) {
+        const auto step = in.number<std::uint8_t>();
+        if (step >= all_sampling_steps.size()) in.fail(fmt::format("there is no step of sampling of number {}", step));
+        sampling.samplers.push_back(static_cast<SamplingStep>(step));
+    }
+    SamplerState& state = session_.sampler_state;
+    const bool has_mu = in.number<std::uint8_t>() != 0;
+    const auto mu = in.number<double>();
+    if (has_mu) state.mirostat_mu = mu;
+    state.adaptive_sum = in.number<double>();
+    state.adaptive_weight = in.number<double>();
+    if (const auto checked = sampling::check_state(state); !checked.ok()) in.fail("the state of sampling is no number");
+}
+
 Result<void> Reader::read_state() {
     PUNA_TRY(const std::vector<std::byte> bytes, fields(SectionKind::state));
     FieldReader in(bytes, "state");
     token_count_ = in.number<std::uint64_t>();
     session_.evaluated = in.number<std::int64_t>();
-    session_.draws = in.number<std::uint64_t>();
+    session_.sampler_state.draws = in.number<std::uint64_t>();
     SamplingOptions& sampling = session_.sampling;
     sampling.seed = in.number<std::uint64_t>();
     sampling.temperature = in.number<float>();
@@ -301,6 +358,7 @@ Result<void> Reader::read_state() {
         const auto id = in.number<TokenId>();
         sampling.logit_bias[id] = in.number<float>();
     }
+    if (number_at<std::uint32_t>(file_, 8) >= 2) read_later_sampling(in);
     if (session_.evaluated < 0 || static_cast<std::uint64_t>(session_.evaluated) > token_count_)
         in.fail(fmt::format("{} of {} tokens are evaluated", session_.evaluated, token_count_));
     return in.done(path_);
