@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -96,6 +97,13 @@ GrammarBuilder::Id GrammarBuilder::repeat(Id part, std::uint32_t min, std::uint3
 GrammarBuilder::Id GrammarBuilder::call(std::uint32_t rule) {
     return add({Kind::call, rule, 0, {}});
 }
+GrammarBuilder::Id GrammarBuilder::include(Grammar grammar) {
+    const auto first = static_cast<std::uint32_t>(bodies_.size());
+    const std::uint32_t root = first + grammar.root;
+    bodies_.resize(bodies_.size() + grammar.starts.size());
+    included_.push_back({first, std::move(grammar)});
+    return call(root);
+}
 
 std::uint32_t GrammarBuilder::add_rule() {
     bodies_.push_back(0);
@@ -114,6 +122,24 @@ class GrammarBuilder::Compiler {
         grammar_.starts.push_back(emit(body, node({Op::ret, 0, 0, 0, 0})));
         return !full();
     }
+    /// Copies the nodes of a grammar whose rules come next.
+    bool include(const Grammar& other) {
+        const auto offset = static_cast<std::uint32_t>(grammar_.nodes.size());
+        const auto first_rule = static_cast<std::uint32_t>(grammar_.starts.size());
+        if (other.nodes.size() > max_nodes - std::min(offset, max_nodes)) return false;
+        for (Node node : other.nodes) {
+            const bool leads_on = node.op == Op::byte || node.op == Op::call || node.op == Op::split;
+            if (leads_on) node.a += offset;
+            if (node.op == Op::split) node.b += offset;
+            if (node.op == Op::call) node.b += first_rule;
+            if (node.op == Op::jump) node.a += first_rule;
+            grammar_.nodes.push_back(node);
+        }
+        for (const std::uint32_t start : other.starts)
+            grammar_.starts.push_back(start + offset);
+        return true;
+    }
+    std::size_t rules() const { return grammar_.starts.size(); }
     Grammar take() { return std::move(grammar_); }
 
   private:
@@ -183,8 +209,11 @@ class GrammarBuilder::Compiler {
 
 Result<Grammar> GrammarBuilder::compile(std::uint32_t root) const {
     Compiler compiler(*this);
-    for (const Id body : bodies_) {
-        if (!compiler.rule(body))
+    auto next = included_.begin();
+    while (compiler.rules() < bodies_.size()) {
+        const std::size_t rule = compiler.rules();
+        const bool is_included = next != included_.end() && next->first_rule == rule;
+        if (!(is_included ? compiler.include((next++)->grammar) : compiler.rule(bodies_[rule])))
             return Error{ErrorCode::invalid_argument, fmt::format("the grammar needs more than {} nodes", max_nodes),
                          "use smaller counts in repetitions, or * and + instead"};
     }

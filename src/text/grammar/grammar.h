@@ -51,6 +51,8 @@ class GrammarBuilder {
     Id choice(std::vector<Id> parts);
     Id repeat(Id part, std::uint32_t min, std::uint32_t max);
     Id call(std::uint32_t rule);
+    /// What a whole compiled grammar matches. Its nodes are copied once, however often the expression is used.
+    Id include(Grammar grammar);
 
     std::uint32_t add_rule();
     void define(std::uint32_t rule, Id body);
@@ -71,8 +73,14 @@ class GrammarBuilder {
     Id add(Expression expression);
     void add_utf8(char32_t first, char32_t last, std::vector<Id>& choices);
 
+    struct Included {
+        std::uint32_t first_rule;  // its rules' numbers go on from here
+        Grammar grammar;
+    };
+
     std::vector<Expression> expressions_;
-    std::vector<Id> bodies_;
+    std::vector<Id> bodies_;          // [rule]; of no meaning for included ones
+    std::vector<Included> included_;  // in order of their rules
 };
 
 }  // namespace puna::text::grammar
