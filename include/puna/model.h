@@ -83,7 +83,8 @@ class Model {
     /// The ids of a conversation, by the model's own chat template; to be used as a prompt as they are. Control tokens
     /// come from the template alone: a message that spells one out is text. Templates that ask for the date get
     /// today's. Errors: unsupported_format (there is no template), file_malformed (one that cannot be read),
-    /// invalid_argument (what the template says about the messages), unsupported_tokenizer.
+    /// invalid_argument (what the template says about the messages; tools that are no JSON array),
+    /// unsupported_tokenizer.
     Result<std::vector<TokenId>> encode_chat(std::span<const ChatMessage> messages, ChatOptions options = {}) const;
     /// The text of `ids`, with U+FFFD for bytes that are not UTF-8. Errors: invalid_argument for an id out of range.
     Result<std::string> decode(std::span<const TokenId> ids, DecodeOptions options = {}) const;

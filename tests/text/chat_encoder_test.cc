@@ -52,6 +52,34 @@ TEST(ChatEncoder, WhatTheUserWritesIsNoControlToken) {
     EXPECT_EQ(std::ranges::count_if(*more, [&](TokenId id) { return tokenizer->is_control(id); }), 3);
 }
 
+TEST(ChatEncoder, WritesReasoningToolsAndCalls) {
+    const std::vector<ChatMessage> messages = {
+        {.role = "user", .content = "Weather?"},
+        {.role = "assistant",
+         .content = "",
+         .reasoning = "Hm.",
+         .tool_calls = {{"id1", "weather", "{\"b\": 1, \"a\": []}"}}},
+        {.role = "tool", .content = "Rain", .tool_call_id = "id1", .name = "weather"}};
+    const auto text_of = [&](const char* source, const std::string& tools) {
+        const auto encoder = ChatEncoder::create(tokenizer_with(source));
+        EXPECT_TRUE(encoder.ok());
+        const auto spans = encoder->render(messages, {.tools = tools}, std::nullopt);
+        return spans.ok() ? joined(*spans) : "error: " + spans.error().message;
+    };
+    EXPECT_EQ(text_of("{% for m in messages %}{{ m.role }}:{{ m.reasoning_content }}{{ m.thinking }}"
+                      "{% for c in m.tool_calls %}{{ c.id }},{{ c.type }},{{ c.function.name }},"
+                      "{{ c.function.arguments|tojson }}{% endfor %}{{ m.tool_call_id }},{{ m.name }};{% endfor %}"
+                      "{{ tools[0].name }}",
+                      R"([{"name": "weather"}])"),
+              "user:,;assistant:Hm.Hm.id1,function,weather,{\"b\": 1, \"a\": []},;tool:id1,weather;weather");
+    // A template that joins arguments with text gets text.
+    EXPECT_EQ(text_of("{{ '>' + messages[1].tool_calls[0].function.arguments }}", ""), ">{\"b\": 1, \"a\": []}");
+    EXPECT_EQ(text_of("{{ tools is defined }}", ""), "False");
+    EXPECT_THAT(text_of("x", "{}"), HasSubstr("no JSON array"));
+    // What fails either way says why.
+    EXPECT_THAT(text_of("{{ raise_exception('no calls!') }}", ""), HasSubstr("no calls!"));
+}
+
 TEST(ChatEncoder, SaysWhatIsWrong) {
     const auto none = ChatEncoder::create(tokenizer_with(""));
     ASSERT_FALSE(none.ok());

@@ -21,7 +21,10 @@ class ChatEncoder {
     /// Errors: unsupported_format (the vocabulary has no template), file_malformed (one that cannot be read).
     static Result<ChatEncoder> create(std::shared_ptr<const Tokenizer> tokenizer);
 
-    /// `now`: the date that templates may ask for. Errors: invalid_argument, with what the template says.
+    /// The template sees `reasoning_content` (and `thinking`, the same), `tool_calls`, `tool_call_id` and `name` where
+    /// a message has them, and `tools` if there are any. A call's arguments are a value, or, if the template fails on
+    /// that, text. `now`: the date that templates may ask for. Errors: invalid_argument, with what the template says;
+    /// tools that are no JSON array.
     Result<std::vector<TextSpan>> render(std::span<const ChatMessage> messages, const ChatOptions& options,
                                          const std::optional<std::tm>& now) const;
     /// No begin token is added but where the template writes one.
