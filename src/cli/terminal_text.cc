@@ -19,8 +19,8 @@ std::string terminal_text(std::string_view text) {
     return shown;
 }
 
-std::string dimmed(std::string text) {
-    if (::isatty(STDERR_FILENO) != 1 || base::environment_variable("NO_COLOR")) return text;
+std::string dimmed(std::string text, int descriptor) {
+    if (::isatty(descriptor) != 1 || base::environment_variable("NO_COLOR")) return text;
     return "\x1b[2m" + std::move(text) + "\x1b[0m";
 }
 

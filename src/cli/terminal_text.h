@@ -10,7 +10,7 @@ namespace puna::cli {
 /// windows or answer for the user. Whole UTF-8 sequences are taken and given.
 std::string terminal_text(std::string_view text);
 
-/// `text` set back, where stderr is a terminal and NO_COLOR is not set (no-color.org).
-std::string dimmed(std::string text);
+/// `text` set back, where `descriptor` (stderr) is a terminal and NO_COLOR is not set (no-color.org).
+std::string dimmed(std::string text, int descriptor = 2);
 
 }  // namespace puna::cli

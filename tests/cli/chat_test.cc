@@ -1,4 +1,5 @@
 // puna chat: one answer, turns through pipes, and a talk at a terminal.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -173,6 +174,113 @@ TEST_F(Chat, ShiftGoesOnWithinAReply) {
     EXPECT_EQ(json["ids"].size(), 150U);
     EXPECT_EQ(json["finish_reason"], "length");
     EXPECT_THAT(outcome.err, HasSubstr("the context of 96 tokens is full: the 49 oldest are dropped"));
+}
+
+// ---- Reasoning and tools ----
+
+/// A model one of whose tokens is a whole reply, which a bias makes it say, and whose template looks at what it gets.
+class ChatReply : public Chat {
+  protected:
+    static constexpr const char* everything = "260=1000";
+    static constexpr const char* python_tag = "261=1000";
+    static constexpr const char* end = "2=1000";
+
+    std::string model() {
+        const std::string chat_template =
+            "{# <think> <tool_call> #}{% if messages|length > 1 and (messages[1].reasoning_content != 'Hm.' or "
+            "messages[1].content != 'Well.' or messages[1].tool_calls[0].function.arguments.a != 1 or "
+            "messages[1].tool_calls[0].id != 'call00001') %}{{ raise_exception('the reply is not as it was') }}{% "
+            "endif %}"
+            "{% if messages|length > 2 and messages[2].role == 'tool' and messages[2].tool_call_id != 'call00001' %}"
+            "{{ raise_exception('whose result is this?') }}{% endif %}"
+            "{% for message in messages %}{{ message.role[0] }}{% endfor %}{% if tools %}{{ tools[0].name }}{% endif "
+            "%}";
+        std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+        std::vector<std::int32_t> kinds = {2, 3, 3};
+        for (int byte = 0; byte < 256; ++byte) {
+            tokens.push_back(fmt::format("<0x{:02X}>", byte));
+            kinds.push_back(6);
+        }
+        tokens.insert(tokens.end(), {"e",
+                                     "<think>\nHm.\n</think>\n\nWell.\n<tool_call>\n"
+                                     "{\"name\":\"now\",\"arguments\":{\"a\":1}}\n</tool_call>",
+                                     "<|python_tag|>"});
+        kinds.insert(kinds.end(), {1, 1, 3});
+        for (int i = 0; tokens.size() < 300; ++i) {
+            tokens.push_back(fmt::format("piece{}", i));
+            kinds.push_back(1);
+        }
+        support::GgufBuilder builder = support::tiny_model_builder();
+        builder.strings("tokenizer.ggml.tokens", tokens)
+            .array("tokenizer.ggml.token_type", support::GgufType::i32, kinds)
+            .string("tokenizer.chat_template", chat_template);
+        return folder_.write("reply.gguf", builder.build().bytes);
+    }
+    std::vector<std::string> says(const char* bias, std::vector<std::string> more) {
+        std::vector<std::string> arguments = {"chat", model(), "--temp", "0", "-n", "1", "--token-bias", bias};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return arguments;
+    }
+    const Json calls_ = Json::parse(
+        R"([{"id": "call00001", "type": "function", "function": {"name": "now", "arguments": "{\"a\":1}"}}])");
+};
+
+TEST_F(ChatReply, IsSplitByTheTemplatesMarks) {
+    const Json json = json_of(says(everything, {"-p", "x"}));
+    EXPECT_EQ(json["content"], "Well.");
+    EXPECT_EQ(json["reasoning"], "Hm.");
+    EXPECT_EQ(json["tool_calls"], calls_);
+    EXPECT_FALSE(json.contains("malformed"));
+    EXPECT_THAT(json["text"], HasSubstr("<think>"));
+
+    const Json plain = json_of(says(everything, {"-p", "x", "--reasoning-format", "none", "--tool-format", "none"}));
+    EXPECT_EQ(plain["content"], plain["text"]);
+    EXPECT_EQ(plain["reasoning"], "");
+    EXPECT_EQ(plain["tool_calls"], Json::array());
+
+    // Through a pipe: the answer and the calls.
+    EXPECT_EQ(run_puna(says(everything, {"-p", "x"})).out, "Well.\ncall now {\"a\":1}");
+    EXPECT_EQ(error_of(says(everything, {"-p", "x", "--tool-format", "hermis"}), 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of(says(everything, {"-p", "x", "--reasoning-format", "thinks"}), 2)["code"], "invalid_argument");
+}
+
+TEST_F(ChatReply, GoesBackIntoTheConversationAndGoesOnWithResults) {
+    const Outcome outcome =
+        run_puna(says(everything, {"--json", "--save-session", file("talk.session")}),
+                 {.input = "{\"role\": \"user\", \"content\": \"x\"}\n"
+                           "{\"role\": \"tool\", \"content\": \"noon\", \"tool_call_id\": \"call00001\"}\n"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const std::vector<Json> replies = lines_of(outcome.out);
+    ASSERT_EQ(replies.size(), 2U);
+    EXPECT_EQ(replies[1]["tool_calls"][0]["id"], "call00002");
+    // What is saved holds it all.
+    const Outcome later = run_puna(says(everything, {"--json", "--load-session", file("talk.session")}),
+                                   {.input = "{\"role\": \"user\", \"content\": \"y\"}\n"});
+    EXPECT_EQ(later.exit_code, 0) << later.err;
+    EXPECT_THAT(later.err, HasSubstr("4 messages"));
+}
+
+TEST_F(ChatReply, ToolsAreForTheTemplateAndLimitTheCalls) {
+    std::ofstream(file("tools.json")) << R"([{"name": "then"}])";
+    const Json json = json_of(says(everything, {"-p", "x", "--tools", file("tools.json")}));
+    EXPECT_EQ(json["tool_calls"], Json::array());
+    EXPECT_EQ(json["malformed"], true);
+    EXPECT_THAT(json["content"], HasSubstr("<tool_call>"));
+    const Json without = json_of(says(everything, {"-p", "x"}));
+    EXPECT_EQ(json["prompt_ids"].size(), without["prompt_ids"].size() + 4);  // the template wrote the tool's name
+    std::ofstream(file("wrong.json")) << R"([{"name": "a b"}])";
+    EXPECT_EQ(error_of(says(everything, {"-p", "x", "--tools", file("wrong.json")}), 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of(says(everything, {"-p", "x", "--tools", file("none.json")}), 3)["code"], "file_not_found");
+}
+
+TEST_F(ChatReply, ControlTokensThatAreMarksAreSeenAndEndsAreNot) {
+    EXPECT_EQ(json_of(says(python_tag, {"-p", "x"}))["content"], "");
+    const Json json = json_of(says(python_tag, {"-p", "x", "--tool-format", "llama3"}));
+    EXPECT_EQ(json["content"], "<|python_tag|>");
+    EXPECT_EQ(json["malformed"], true);
+    const Json ended = json_of(says(end, {"-p", "x", "--tool-format", "llama3"}));
+    EXPECT_EQ(ended["content"], "");
+    EXPECT_EQ(ended["finish_reason"], "stop");
 }
 
 // ---- At a terminal ----
@@ -361,6 +469,18 @@ TEST_F(ChatTerminal, HasColourUnlessToldNot) {
     ASSERT_TRUE(plain.wait_for("> "));
     ASSERT_TRUE(turn(plain, "Hi"));
     EXPECT_THAT(plain.screen(), Not(HasSubstr("\x1b[2m")));
+}
+
+TEST_F(ChatReply, AtATerminalReasoningIsSetBack) {
+    support::Terminal terminal(puna_command(says(everything, {})),
+                               {"TERM=xterm", "HOME=" + folder_.path(""), "LC_ALL=C.UTF-8"});
+    ASSERT_TRUE(terminal.wait_for("> "));
+    terminal.type("x\r");
+    ASSERT_TRUE(terminal.wait_for("\x1b[2mHm.\x1b[0m\r\n\r\nWell.\r\ncall now {\"a\":1}\r\n")) << terminal.screen();
+    ASSERT_TRUE(terminal.wait_for("tokens used]"));
+    ASSERT_TRUE(terminal.wait_for("> "));
+    terminal.type("\x04");
+    EXPECT_EQ(terminal.finish(), 0);
 }
 
 TEST(TerminalText, HoldsNothingThatATerminalObeys) {

@@ -49,6 +49,7 @@ class ChatCommand : public Command {
     bool json_ = false;
     bool no_history_ = false;
     SamplingFlags sampling_;
+    ReplyFormat replies_;
     SessionFlags files_;
     ComputeFlags compute_;
     LegacyFlags legacy_;
@@ -71,6 +72,7 @@ void ChatCommand::declare(Flags& flags) {
                "dropped is told.");
     flags.texts("--stop", "TEXT", stop_, "End a reply before this text; may be given several times.");
     sampling_.declare(flags);
+    replies_.declare(flags);
 
     flags.section("Output");
     flags.flag("--json", json_,
@@ -88,6 +90,7 @@ void ChatCommand::declare(Flags& flags) {
 Result<void> ChatCommand::check() {
     PUNA_CHECK(files_.check());
     PUNA_CHECK(sampling_.check());
+    PUNA_CHECK(replies_.check());
     PUNA_TRY(policy_, parse_full_policy(when_full_));
     PUNA_CHECK(compute_.choose());
     if (model_word_ && model_) {
@@ -101,7 +104,11 @@ Result<void> ChatCommand::check() {
 }
 
 Conversation::Settings ChatCommand::settings() const {
-    return {.sampling = sampling_.options(), .max_tokens = max_tokens_, .stop = stop_, .when_full = policy_};
+    return {.sampling = sampling_.options(),
+            .max_tokens = max_tokens_,
+            .stop = stop_,
+            .when_full = policy_,
+            .replies = &replies_};
 }
 
 Result<int> ChatCommand::execute(Output& output) {
@@ -115,6 +122,7 @@ Result<int> ChatCommand::execute(Output& output) {
     // the messages, for which `invalid_argument` stands, comes with them.)
     if (const auto empty = model.encode_chat({}); !empty.ok() && empty.error().code != ErrorCode::invalid_argument)
         return empty.error();
+    PUNA_CHECK(replies_.choose(model));
     EngineOptions options = compute_.engine_options();
     options.context_tokens = context_tokens_.value_or(0);
     PUNA_TRY(Engine engine, Engine::create(model, options));
@@ -136,13 +144,13 @@ Result<int> ChatCommand::execute(Output& output) {
 }
 
 Result<int> ChatCommand::answer_once(ChatSession& chat) const {
-    const auto transcript =
-        ask(chat, &*prompt_, [&](std::string_view piece) { return json_ ? Result<void>() : chat.output.write(piece); });
+    ReplyPrinter printer(chat.output, chat.output.is_terminal());
+    const auto transcript = ask(chat, Turn::question, *prompt_, json_ ? nullptr : &printer);
     PUNA_CHECK(transcript);
     if (json_) {
         PUNA_CHECK(chat.output.write_line(json_line(reply_json(chat, *transcript))));
     } else {
-        if (chat.output.is_terminal() && !transcript->text.ends_with('\n')) PUNA_CHECK(chat.output.write("\n"));
+        if (chat.output.is_terminal()) PUNA_CHECK(printer.finish());
         note(summary(*transcript));
     }
     PUNA_CHECK(chat.save());

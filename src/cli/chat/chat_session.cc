@@ -24,8 +24,7 @@ Result<void> ChatSession::save() {
     return files.write(session);
 }
 
-Result<Transcript> ask(ChatSession& chat, const std::string* question,
-                       const std::function<Result<void>(std::string_view)>& text) {
+Result<Transcript> ask(ChatSession& chat, Turn turn, const std::string& question, ReplyPrinter* printer) {
     InterruptWatch interrupts(InterruptWatch::Second::is_ignored);
     Stream* stream = nullptr;
     Conversation::Hooks hooks;
@@ -35,17 +34,22 @@ Result<Transcript> ask(ChatSession& chat, const std::string* question,
         stream = running;
         if (running != nullptr) interrupts.set_action([running] { running->cancel(); });
     };
-    hooks.text = [&](std::string_view piece) -> Result<void> {
-        if (text) PUNA_CHECK(text(piece));
+    hooks.heard = [&](const text::chat_parse::ChatEvent& event) -> Result<void> {
+        if (printer != nullptr) PUNA_CHECK(printer->print(event));
         if (chat.output.closed() && stream != nullptr) stream->cancel();
         return {};
     };
-    return question != nullptr ? chat.conversation.ask(*question, hooks) : chat.conversation.regenerate(hooks);
+    auto transcript = turn == Turn::question  ? chat.conversation.ask(question, hooks)
+                      : turn == Turn::results ? chat.conversation.go_on(hooks)
+                                              : chat.conversation.regenerate(hooks);
+    if (transcript.ok() && chat.conversation.parsed_reply().malformed)
+        note("a call in the reply could not be read; it stands as it was written");
+    return transcript;
 }
 
 Json reply_json(const ChatSession& chat, const Transcript& transcript) {
     Json json = to_json(transcript, chat.engine.info(), chat.load_ms, /*with_logprobs=*/false);
-    json["content"] = transcript.text;
+    json.update(to_json(chat.conversation.parsed_reply()));
     return json;
 }
 

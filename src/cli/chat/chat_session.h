@@ -29,10 +29,16 @@ struct ChatSession {
     Result<void> save();
 };
 
-/// Asks (or, without a text, for another reply), and stops on Ctrl-C; what came then is the reply. `text` hears it as
-/// it comes.
-Result<Transcript> ask(ChatSession& chat, const std::string* question,
-                       const std::function<Result<void>(std::string_view)>& text);
+/// What a reply is asked for with.
+enum class Turn {
+    question,  ///< another question
+    results,   ///< what tools returned, which the conversation has
+    again,     ///< the last question: the reply is taken back
+};
+
+/// Asks, and stops on Ctrl-C; what came then is the reply. `printer` shows it as it comes; null: nobody does.
+/// `question` is for Turn::question.
+Result<Transcript> ask(ChatSession& chat, Turn turn, const std::string& question, ReplyPrinter* printer);
 
 /// Talks at a terminal, with line editing and commands, until Ctrl-D or /exit. `history_file` may be empty.
 /// Errors: io_error.
@@ -42,7 +48,7 @@ Result<int> talk_at_terminal(ChatSession& chat, const std::string& history_file)
 /// object each. Errors: the first turn that fails ends it.
 Result<int> talk_in_lines(ChatSession& chat, bool json);
 
-/// The object of a reply: that of `puna run --json`, and its content.
+/// The object of a reply: that of `puna run --json`, and its content, reasoning and calls.
 Json reply_json(const ChatSession& chat, const Transcript& transcript);
 
 }  // namespace puna::cli

@@ -23,17 +23,62 @@ const Json* member(const Json& json, std::string_view name) {
     return json.is_object() && found != json.end() ? &*found : nullptr;
 }
 
+Json message_json(const ChatMessage& message) {
+    Json json{{"role", message.role}, {"content", message.content}};
+    if (!message.reasoning.empty()) json["reasoning"] = message.reasoning;
+    if (!message.tool_calls.empty()) json["tool_calls"] = to_json(message.tool_calls);
+    if (!message.tool_call_id.empty()) json["tool_call_id"] = message.tool_call_id;
+    if (!message.name.empty()) json["name"] = message.name;
+    return json;
+}
+
+}  // namespace
+
+Result<ChatMessage> chat_message(const Json& json) {
+    const auto malformed_at = [](std::string_view what) {
+        return Error{ErrorCode::invalid_argument, fmt::format("a message has {}", what),
+                     R"(a message is an object like {"role": "user", "content": "Hello"})"};
+    };
+    ChatMessage message;
+    const auto take = [&](const char* name, const Json& from, std::string& text) {
+        const Json* const value = member(from, name);
+        const std::string* const string = value == nullptr ? nullptr : value->get_ptr<const std::string*>();
+        if (string != nullptr) text = *string;
+        return string != nullptr;
+    };
+    const Json* const content = member(json, "content");
+    const bool says_nothing = content != nullptr && content->is_null();
+    if (!take("role", json, message.role) || (!take("content", json, message.content) && !says_nothing))
+        return malformed_at("no role or no content");
+    take("reasoning", json, message.reasoning);
+    take("tool_call_id", json, message.tool_call_id);
+    take("name", json, message.name);
+    const Json* const calls = member(json, "tool_calls");
+    if (calls == nullptr) return message;
+    if (!calls->is_array()) return malformed_at("tool_calls that are no list");
+    for (const Json& entry : *calls) {
+        const Json* const function = member(entry, "function");
+        ToolCall call;
+        take("id", entry, call.id);
+        if (function == nullptr || !take("name", *function, call.name) || !take("arguments", *function, call.arguments))
+            return malformed_at("a call without a function's name and arguments");
+        message.tool_calls.push_back(std::move(call));
+    }
+    return message;
+}
+
+namespace {
+
 /// The messages of a session's attachment.
 Result<std::vector<ChatMessage>> messages_of(const Json& json) {
     const Json* const list = member(json, "messages");
     if (list == nullptr || !list->is_array()) return malformed("the session's conversation has no list of messages");
     std::vector<ChatMessage> messages;
     for (const Json& entry : *list) {
-        const Json* const role = member(entry, "role");
-        const Json* const content = member(entry, "content");
-        if (role == nullptr || content == nullptr || !role->is_string() || !content->is_string())
-            return malformed(fmt::format("message {} of the session has no role or no content", messages.size()));
-        messages.push_back({role->get<std::string>(), content->get<std::string>()});
+        auto message = chat_message(entry);
+        if (!message.ok())
+            return malformed(fmt::format("message {} of the session: {}", messages.size(), message.error().message));
+        messages.push_back(std::move(message).value());
     }
     return messages;
 }
@@ -73,7 +118,33 @@ std::vector<ChatMessage> Conversation::visible() const {
 }
 
 Result<std::vector<TokenId>> Conversation::tokens() const {
-    return model_.encode_chat(visible(), {.add_generation_prompt = false});
+    return encode(/*add_generation_prompt=*/false);
+}
+
+Result<std::vector<TokenId>> Conversation::encode(bool add_generation_prompt) const {
+    ChatOptions options = settings.replies->chat_options();
+    options.add_generation_prompt = add_generation_prompt;
+    return model_.encode_chat(visible(), options);
+}
+
+bool Conversation::has_results() const {
+    std::size_t results = 0;
+    for (auto message = messages_.rbegin(); message != messages_.rend(); ++message) {
+        if (message->role != "tool") return !message->tool_calls.empty() && results == message->tool_calls.size();
+        ++results;
+    }
+    return false;
+}
+
+/// Ids of nine letters and digits, which is what Mistral's templates ask for, where the model gave none.
+void Conversation::name_calls() {
+    std::size_t number = 0;
+    for (const ChatMessage& message : messages_)
+        number += message.tool_calls.size();
+    for (ToolCall& call : parsed_.tool_calls) {
+        ++number;
+        if (call.id.empty()) call.id = fmt::format("call{:05}", number);
+    }
 }
 
 /// False: the turn that is left is the one to be answered.
@@ -94,14 +165,14 @@ std::int64_t Conversation::reserve() const {
 
 Result<std::vector<TokenId>> Conversation::fitting_prompt(const Hooks& hooks) {
     const std::int64_t context = engine_.info().context_tokens;
-    PUNA_TRY(std::vector<TokenId> prompt, model_.encode_chat(visible()));
+    PUNA_TRY(std::vector<TokenId> prompt, encode(/*add_generation_prompt=*/true));
     if (settings.when_full != FullPolicy::truncate_oldest_turns || std::ssize(prompt) + reserve() <= context)
         return prompt;
     const std::int64_t before = std::ssize(prompt);
     int turns = 0;
     while (std::ssize(prompt) + reserve() > context && hide_oldest_turn()) {
         ++turns;
-        PUNA_TRY(prompt, model_.encode_chat(visible()));
+        PUNA_TRY(prompt, encode(/*add_generation_prompt=*/true));
     }
     if (turns > 0 && hooks.announce) {
         hooks.announce(fmt::format("the context of {} tokens is full: the model no longer sees the {} ({} tokens)",
@@ -113,12 +184,20 @@ Result<std::vector<TokenId>> Conversation::fitting_prompt(const Hooks& hooks) {
 
 Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hooks& hooks) {
     const std::uint32_t context = engine_.info().context_tokens;
+    text::chat_parse::ChatParser parser(settings.replies->parser_options(prompt));
+    const auto tell = [&](const std::vector<text::chat_parse::ChatEvent>& events) -> Result<void> {
+        for (const auto& event : events) {
+            if (hooks.heard) PUNA_CHECK(hooks.heard(event));
+        }
+        return {};
+    };
     Request request;
     request.prompt = std::move(prompt);
     request.max_tokens = settings.max_tokens;
     request.sampling = settings.sampling;
     request.sampler_state = sampler_state_;
     request.stop = settings.stop;
+    settings.replies->apply(request);
     if (settings.when_full == FullPolicy::shift) {
         request.overflow = OverflowPolicy::truncate_start;
         request.when_full = ContextPolicy::shift;
@@ -133,7 +212,7 @@ Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hoo
         if (started.dropped_tokens > 0) announce(started.dropped_tokens);
         return {};
     };
-    listener.text = hooks.text;
+    listener.text = [&](std::string_view text) { return tell(parser.push(text)); };
     listener.shifted = announce;
 
     PUNA_TRY(Stream stream, engine_.submit(std::move(request)));
@@ -141,6 +220,9 @@ Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hoo
     auto transcript = follow(stream, listener);
     if (hooks.running) hooks.running(nullptr);
     if (!transcript.ok()) return transcript;
+    PUNA_CHECK(tell(parser.finish()));
+    parsed_ = parser.message();
+    name_calls();
     sampler_state_ = transcript->finished.sampler_state;
     sequence_ = transcript->started.prompt_ids;
     sequence_.insert(sequence_.end(), transcript->ids.begin(), transcript->ids.end());
@@ -158,7 +240,10 @@ Result<Transcript> Conversation::reply(const Hooks& hooks) {
         hidden_ = hidden;
         return transcript;
     }
-    messages_.push_back({"assistant", transcript->text});
+    messages_.push_back({.role = "assistant",
+                         .content = parsed_.content,
+                         .reasoning = parsed_.reasoning,
+                         .tool_calls = parsed_.tool_calls});
     return transcript;
 }
 
@@ -222,7 +307,7 @@ Result<Session> Conversation::snapshot() {
     json["hidden"] = hidden_;
     json["messages"] = Json::array();
     for (const ChatMessage& message : messages_)
-        json["messages"].push_back({{"role", message.role}, {"content", message.content}});
+        json["messages"].push_back(message_json(message));
     return transcript.finished.session->with_attachment(json_line(json));
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/chat/reply_format.h"
 #include "cli/transcript.h"
 #include "puna/engine.h"
 #include "puna/model.h"
@@ -25,6 +26,10 @@ enum class FullPolicy {
 /// Errors: invalid_argument.
 Result<FullPolicy> parse_full_policy(std::string_view name);
 
+/// From {"role", "content"} and, where it has them, "reasoning", "tool_calls", "tool_call_id", "name". Errors:
+/// invalid_argument.
+Result<ChatMessage> chat_message(const Json& json);
+
 /// For one thread at a time. Keys and values of earlier turns are reused as far as the template writes them alike; the
 /// engine sees to that.
 class Conversation {
@@ -34,9 +39,10 @@ class Conversation {
         std::optional<std::uint32_t> max_tokens;
         std::vector<std::string> stop;
         FullPolicy when_full = FullPolicy::truncate_oldest_turns;
+        const ReplyFormat* replies = nullptr;  // never null for a conversation
     };
     struct Hooks {
-        std::function<Result<void>(std::string_view)> text;
+        std::function<Result<void>(const text::chat_parse::ChatEvent&)> heard;
         /// One sentence about what was dropped.
         std::function<void(const std::string&)> announce;
         /// Called with the request under way, and with null before it goes.
@@ -58,6 +64,10 @@ class Conversation {
     /// came. After an error the conversation is as before. Errors: context_overflow, invalid_argument (the template
     /// refuses the messages), those of the engine.
     Result<Transcript> ask(std::string text, const Hooks& hooks);
+    /// The reply to what tools returned; the results are messages by then.
+    Result<Transcript> go_on(const Hooks& hooks) { return reply(hooks); }
+    /// Whether every call of the last reply has its result.
+    bool has_results() const;
     /// Takes the last reply back and gives another. Errors: also invalid_argument if there is none.
     Result<Transcript> regenerate(const Hooks& hooks);
     /// Takes the last turn back: the user's message, which is returned, and what followed. nullopt: there is none.
@@ -65,6 +75,8 @@ class Conversation {
     /// All but the system message goes.
     void clear();
     const ChatMessage* last_reply() const;
+    /// The last reply that was given, as it was read. Its calls have ids.
+    const text::chat_parse::ParsedMessage& parsed_reply() const { return parsed_; }
 
     /// Tokens that the next turn begins with. Errors: what the template says.
     Result<std::vector<TokenId>> tokens() const;
@@ -81,6 +93,8 @@ class Conversation {
   private:
     std::vector<ChatMessage> visible() const;
     std::size_t first_turn() const;
+    void name_calls();
+    Result<std::vector<TokenId>> encode(bool add_generation_prompt) const;
     bool hide_oldest_turn();
     Result<std::vector<TokenId>> fitting_prompt(const Hooks& hooks);
     Result<Transcript> reply(const Hooks& hooks);
@@ -92,6 +106,7 @@ class Conversation {
     std::vector<ChatMessage> messages_;  // a system message, if there is one, comes first
     std::size_t hidden_ = 0;             // messages behind the system message that the model does not see
     SamplerState sampler_state_;
+    text::chat_parse::ParsedMessage parsed_;
     std::vector<TokenId> sequence_;  // prompt and reply of the last turn, as the cache has them
 };
 

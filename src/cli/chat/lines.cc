@@ -13,30 +13,22 @@ namespace puna::cli {
 namespace {
 
 Result<ChatMessage> parse_message(const std::string& line, std::size_t number) {
-    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const auto text = [&](const char* name) -> const std::string* {
-        const auto found = json.is_object() ? json.find(name) : json.end();
-        return json.is_object() && found != json.end() ? found->get_ptr<const std::string*>() : nullptr;
-    };
-    if (const std::string *role = text("role"), *content = text("content"); role != nullptr && content != nullptr) {
-        return ChatMessage{*role, *content};
-    }
-    return Error{ErrorCode::invalid_argument, fmt::format("line {} of standard input is no message", number),
-                 R"(a line is an object like {"role": "user", "content": "Hello"})"};
+    auto message = chat_message(Json::parse(line, nullptr, /*allow_exceptions=*/false));
+    if (message.ok()) return message;
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("line {} of standard input is no message: {}", number, message.error().message),
+                 message.error().hint};
 }
 
 /// False: it was interrupted.
-Result<bool> answer(ChatSession& chat, const std::string& question, bool json) {
-    bool ends_line = false;
-    const auto transcript = ask(chat, &question, [&](std::string_view piece) -> Result<void> {
-        ends_line = piece.ends_with('\n');
-        return json ? Result<void>() : chat.output.write(piece);
-    });
+Result<bool> answer(ChatSession& chat, Turn turn, const std::string& question, bool json) {
+    ReplyPrinter printer(chat.output, chat.output.is_terminal());
+    const auto transcript = ask(chat, turn, question, json ? nullptr : &printer);
     PUNA_CHECK(transcript);
     if (json) {
         PUNA_CHECK(chat.output.write_line(json_line(reply_json(chat, *transcript))));
-    } else if (!ends_line) {
-        PUNA_CHECK(chat.output.write("\n"));
+    } else {
+        PUNA_CHECK(printer.finish());
     }
     return transcript->finished.reason != FinishReason::cancelled;
 }
@@ -54,16 +46,20 @@ Result<int> talk_in_lines(ChatSession& chat, bool json) {
         ++number;
         if (line->empty()) continue;
         if (!json) {
-            PUNA_TRY(goes_on, answer(chat, *line, json));
+            PUNA_TRY(goes_on, answer(chat, Turn::question, *line, json));
             continue;
         }
         PUNA_TRY(ChatMessage message, parse_message(*line, number));
         if (message.role == "user") {
-            PUNA_TRY(goes_on, answer(chat, message.content, json));
+            PUNA_TRY(goes_on, answer(chat, Turn::question, message.content, json));
         } else if (message.role == "system") {
             chat.conversation.set_system(message.content);
         } else {
             chat.conversation.add(std::move(message));
+            // The model goes on when it has what all of its calls returned.
+            if (chat.conversation.has_results()) {
+                PUNA_TRY(goes_on, answer(chat, Turn::results, {}, json));
+            }
         }
     }
     PUNA_CHECK(chat.save());

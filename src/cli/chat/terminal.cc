@@ -63,10 +63,11 @@ Result<int> TerminalChat::run() {
 }
 
 void TerminalChat::reply(const std::string* question) {
+    ReplyPrinter printer(chat_.output, /*at_terminal=*/true);
     const auto transcript =
-        ask(chat_, question, [&](std::string_view piece) { return chat_.output.write(terminal_text(piece)); });
+        ask(chat_, question != nullptr ? Turn::question : Turn::again, question != nullptr ? *question : "", &printer);
     if (!transcript.ok()) return report(transcript.error());
-    if (!transcript->text.ends_with('\n')) say("\n");
+    keep(printer.finish());
     commands_.remember(*transcript);
     const std::size_t used =
         transcript->started.prompt_ids.size() + transcript->ids.size() - transcript->shifted_tokens;
