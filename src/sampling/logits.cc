@@ -3,10 +3,10 @@
 namespace puna::sampling {
 
 Result<void> check_logits(std::span<const float> logits) {
-    bool good = true;
+    int bad = 0;  // of the logits' width, so that the compiler can use vectors
     for (const float logit : logits)
-        good &= logit <= greatest_float;  // false for NaN and +infinity
-    if (good) return {};
+        bad |= logit <= greatest_float ? 0 : 1;  // false for NaN and +infinity
+    if (bad == 0) return {};
     return Error{
         ErrorCode::invalid_number, "the model gave a logit that is NaN or infinite",
         "the file may be damaged; if `--activations float32` runs well, the activations exceed the default's range"};

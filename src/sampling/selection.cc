@@ -20,8 +20,8 @@ std::vector<TokenId> greatest(std::span<const float> values, std::size_t count) 
         return value_a > value_b || (value_a == value_b && a < b);
     };
     float bar = -infinity;  // what a value must exceed; an equal one comes too late, as ids ascend
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        if (values[i] <= bar) continue;
+    const auto visit = [&](std::size_t i) {
+        if (values[i] <= bar) return;
         if (heap.size() == count) {
             std::pop_heap(heap.begin(), heap.end(), better);
             heap.pop_back();
@@ -29,7 +29,19 @@ std::vector<TokenId> greatest(std::span<const float> values, std::size_t count) 
         heap.push_back(static_cast<TokenId>(i));
         std::push_heap(heap.begin(), heap.end(), better);
         if (heap.size() == count) bar = values[static_cast<std::size_t>(heap.front())];
+    };
+    constexpr std::size_t block = 32;  // compared at once; few hold a value that counts
+    std::size_t i = 0;
+    for (; i + block <= values.size(); i += block) {
+        int any = 0;
+        for (std::size_t j = 0; j < block; ++j)
+            any |= values[i + j] > bar ? 1 : 0;
+        if (any == 0) continue;
+        for (std::size_t j = 0; j < block; ++j)
+            visit(i + j);
     }
+    for (; i < values.size(); ++i)
+        visit(i);
     std::sort_heap(heap.begin(), heap.end(), better);
     return heap;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "sampling/selection.h"
 
@@ -28,30 +30,36 @@ void keep_share(std::vector<Candidate>& list, double total, float share, Before 
     std::reverse(list.begin(), list.end());
 }
 
-/// Mean and population variance of the finite ones among `count` values.
-struct Spread {
-    double mean = 0;
-    double deviation = 0;
-};
-
+/// The population's standard deviation of the finite ones among `count` values. Two passes, for exactness; lanes that
+/// do not wait for each other, added in a fixed order.
 template <typename Value>
-Spread spread(std::size_t count, Value value) {
-    // Two passes, for exactness; lanes that do not wait for each other, added in a fixed order.
+double deviation(std::size_t count, Value value) {
     constexpr std::size_t lanes = 8;
-    const auto sum_of = [&](auto term) {
-        std::array<double, lanes> sums = {};
-        for (std::size_t i = 0; i < count; ++i)
-            sums[i % lanes] += value(i) == -static_cast<double>(infinity) ? 0 : term(value(i));
-        double sum = 0;
-        for (const double lane : sums)
-            sum += lane;
-        return sum;
+    using Lanes = std::array<double, lanes>;
+    const auto each = [&](auto take) {
+        std::size_t i = 0;
+        for (; i + lanes <= count; i += lanes) {
+            for (std::size_t lane = 0; lane < lanes; ++lane)
+                take(lane, value(i + lane));
+        }
+        for (; i < count; ++i)
+            take(i % lanes, value(i));
     };
-    const double finite = sum_of([](double) { return 1.0; });
-    Spread spread;
-    spread.mean = sum_of([](double x) { return x; }) / finite;
-    spread.deviation = std::sqrt(sum_of([&](double x) { return (x - spread.mean) * (x - spread.mean); }) / finite);
-    return spread;
+    const auto total = [](const Lanes& sums) { return std::accumulate(sums.begin(), sums.end(), 0.0); };
+    const auto is_finite = [](double x) { return x >= -std::numeric_limits<double>::max(); };
+    Lanes counts = {};
+    Lanes sums = {};
+    each([&](std::size_t lane, double x) {
+        counts[lane] += is_finite(x) ? 1 : 0;
+        sums[lane] += is_finite(x) ? x : 0;
+    });
+    const double mean = total(sums) / total(counts);
+    Lanes squares = {};
+    each([&](std::size_t lane, double x) {
+        const double difference = is_finite(x) ? x - mean : 0;
+        squares[lane] += difference * difference;
+    });
+    return std::sqrt(total(squares) / total(counts));
 }
 
 }  // namespace
@@ -109,9 +117,8 @@ void keep_top_n_sigma(Candidates& candidates, float n) {
     if (!candidates.is_list()) {
         const std::span<float> logits = candidates.logits();  // [vocabulary]
         const double best = greatest_value(logits);
-        const double bar = best - static_cast<double>(n) * spread(logits.size(), [&](std::size_t i) {
-                                                               return static_cast<double>(logits[i]);
-                                                           }).deviation;
+        const auto value = [&](std::size_t i) { return static_cast<double>(logits[i]); };
+        const double bar = best - static_cast<double>(n) * deviation(logits.size(), value);
         for (float& logit : logits)
             logit = static_cast<double>(logit) >= bar ? logit : -infinity;
         return;
@@ -120,8 +127,8 @@ void keep_top_n_sigma(Candidates& candidates, float n) {
     double best = -static_cast<double>(infinity);
     for (const Candidate& candidate : list)
         best = std::max(best, candidate.logit);
-    const double bar =
-        best - static_cast<double>(n) * spread(list.size(), [&](std::size_t i) { return list[i].logit; }).deviation;
+    const auto value = [&](std::size_t i) { return list[i].logit; };
+    const double bar = best - static_cast<double>(n) * deviation(list.size(), value);
     std::erase_if(list, [&](const Candidate& candidate) { return candidate.logit < bar; });
 }
 
