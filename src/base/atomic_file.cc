@@ -2,12 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
 
 #include "base/file_descriptor.h"
 #include "base/rng.h"
@@ -23,6 +27,7 @@ struct AtomicFile::State {
     FileDescriptor folder;  // names are relative to it, so that a later chdir does no harm
     bool folder_readable = true;
     FileDescriptor file;
+    FileDescriptor lock;  // of the same open file: the lock goes with whichever of the two is closed last
     bool failed = false;
 
     ~State() { discard(); }
@@ -30,6 +35,7 @@ struct AtomicFile::State {
         file.close();
         if (!temporary.empty()) unlinkat(folder.get(), temporary.c_str(), 0);
         temporary.clear();
+        lock.close();
     }
     Error error(std::string_view action, int number) const {
         return system_error(ErrorCode::io_error, action, path, number);
@@ -63,6 +69,50 @@ Result<std::string> follow_links(const std::string& path) {
         place = target.starts_with('/') ? target : fmt::format("{}/{}", split_path(place).folder, target);
     }
     return system_error(ErrorCode::io_error, "write", path, ELOOP);
+}
+
+constexpr std::string_view kTemporaryStart = ".puna-";
+constexpr std::string_view kTemporaryEnd = ".tmp";
+
+std::string temporary_name() {
+    return fmt::format("{}{:014x}{}", kTemporaryStart, random_seed(), kTemporaryEnd);
+}
+
+bool is_temporary_name(std::string_view name) {
+    constexpr std::size_t digits = 14;
+    if (name.size() != kTemporaryStart.size() + digits + kTemporaryEnd.size()) return false;
+    if (!name.starts_with(kTemporaryStart) || !name.ends_with(kTemporaryEnd)) return false;
+    return name.substr(kTemporaryStart.size(), digits).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+/// A writer holds the lock of its temporary file for as long as it lives; the system lets go of a killed one's.
+enum class Lock { taken, held_by_another, not_possible };
+
+Lock take_lock(int file) {
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) return Lock::taken;
+    return errno == EWOULDBLOCK ? Lock::held_by_another : Lock::not_possible;  // file systems need not have locks
+}
+
+/// Removes what killed writers left in the folder. Whoever cannot be told to be dead is left alone, and so is all that
+/// is not this user's.
+void remove_leftovers(const std::string& path, int folder) {
+    std::error_code failure;
+    std::filesystem::directory_iterator entry(path, failure);
+    for (; !failure && entry != std::filesystem::directory_iterator(); entry.increment(failure)) {
+        const std::string name = entry->path().filename().string();
+        if (!is_temporary_name(name)) continue;
+        const FileDescriptor file(openat(folder, name.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        struct stat status = {};
+        if (!file.valid() || fstat(file.get(), &status) != 0) continue;
+        if (!S_ISREG(status.st_mode) || status.st_uid != geteuid()) continue;
+        if (take_lock(file.get()) == Lock::taken) unlinkat(folder, name.c_str(), 0);
+    }
+}
+
+/// Whether the new file is its maker's: another who looked for leftovers may have come between its birth and its lock.
+bool hold(int file) {
+    struct stat status = {};
+    return take_lock(file) != Lock::held_by_another && fstat(file, &status) == 0 && status.st_nlink > 0;
 }
 
 }  // namespace
@@ -99,17 +149,20 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, Access access) {
         }
     }
 
-    for (int attempt = 0; attempt < kNameAttempts && !state->file.valid(); ++attempt) {
-        std::string name = fmt::format(".puna-{:014x}.tmp", random_seed());
+    if (state->folder_readable) remove_leftovers(location.folder, state->folder.get());
+    for (int attempt = 0; attempt < kNameAttempts && state->temporary.empty(); ++attempt) {
+        std::string name = temporary_name();
         state->file = FileDescriptor(
             openat(state->folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-        if (state->file.valid()) {
+        if (!state->file.valid()) {
+            if (errno != EEXIST) break;
+        } else if (hold(state->file.get())) {
             state->temporary = std::move(name);
-        } else if (errno != EEXIST) {
-            break;
         }
     }
-    if (!state->file.valid()) return state->error("write", errno);
+    if (state->temporary.empty()) return state->error("write", errno);
+    state->lock = FileDescriptor(fcntl(state->file.get(), F_DUPFD_CLOEXEC, 0));
+    if (!state->lock.valid()) return state->error("write", errno);
     return AtomicFile(std::move(state));
 }
 
@@ -140,6 +193,7 @@ Result<void> AtomicFile::commit() {
     if (renameat(folder, state_->temporary.c_str(), folder, state_->name.c_str()) != 0)
         return give_up("replace", errno);
     state_->temporary.clear();
+    state_->lock.close();
     // Some file systems cannot sync a folder and say so by EINVAL; the rename stands.
     if (state_->folder_readable && fsync(folder) != 0 && errno != EINVAL)
         return state_->error("sync the folder of", errno);

@@ -11,6 +11,9 @@
 
 namespace puna::base {
 
+/// A killed process leaves a temporary file, `.puna-*.tmp`; the next one that is created in the folder removes it. A
+/// lock (flock) tells a writer that lives: its file stays.
+///
 /// For one thread at a time. Movable. A symbolic link at the path stays, and the file behind it is replaced.
 class AtomicFile {
   public:

@@ -77,6 +77,29 @@ TEST(AtomicFile, DroppedWithoutCommitLeavesNothing) {
     EXPECT_EQ(folder.entries(), 1u);
 }
 
+TEST(AtomicFile, RemovesWhatKilledWritersLeft) {
+    const TemporaryFolder folder;
+    folder.write(".puna-0123456789abcd.tmp", "left behind");
+    const std::vector<std::string> others = {".puna-0123456789abcd.tmp2", ".puna-0123456789abcg.tmp", ".puna-01.tmp",
+                                             "puna-0123456789abcd.tmp", "talk.tmp"};
+    for (const std::string& name : others)
+        folder.write(name, "somebody else's");
+    std::filesystem::create_symlink(folder.path("talk.tmp"), folder.path(".puna-ffffffffffffff.tmp"));
+    std::filesystem::create_directory(folder.path(".puna-eeeeeeeeeeeeee.tmp"));
+    AtomicFile living = must_create(folder.path("living"));
+    ASSERT_TRUE(living.write(bytes_of("not yet")).ok());
+
+    AtomicFile file = must_create(folder.path("session"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path(".puna-0123456789abcd.tmp")));
+    for (const std::string& name : others)
+        EXPECT_TRUE(std::filesystem::exists(folder.path(name))) << name;
+    EXPECT_TRUE(std::filesystem::is_symlink(folder.path(".puna-ffffffffffffff.tmp")));
+    EXPECT_EQ(folder.entries(), others.size() + 4);  // the link, the folder, and two that are being written
+    ASSERT_TRUE(file.commit().ok());
+    ASSERT_TRUE(living.commit().ok());
+    EXPECT_EQ(content_of(folder.path("living")), "not yet");
+}
+
 TEST(AtomicFile, WritersDoNotMeet) {
     const TemporaryFolder folder;
     const std::string path = folder.path("session");

@@ -377,6 +377,7 @@ TEST_F(SessionFailure, AKillAtAnyByteLeavesThePreviousSession) {
         ASSERT_TRUE(WIFSIGNALED(status)) << byte;
         EXPECT_EQ(WTERMSIG(status), SIGXFSZ);
         ASSERT_EQ(seed_on_disk(), 1U) << byte;
+        EXPECT_EQ(entries(), 2U);  // what this one left; what the last one left is gone
     }
 }
 
@@ -388,6 +389,7 @@ TEST_F(SessionFailure, AKillAtAnyCallLeavesThePreviousSessionOrTheNew) {
     }
     EXPECT_EQ(write_in_child([] {}), 0);
     EXPECT_EQ(seed_on_disk(), 2U);
+    EXPECT_EQ(entries(), 1U);  // what the killed ones left is gone
 }
 
 TEST_F(SessionFailure, AFullDiskIsAnErrorAndLeavesThePreviousSession) {
