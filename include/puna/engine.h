@@ -62,6 +62,8 @@ class Engine {
 
     /// Queues a request. Errors: invalid_argument for parameters out of range. All later errors are events.
     Result<Stream> submit(Request request);
+    /// Whether `submit` would take the constraint: to know before there is a prompt. Errors: invalid_argument.
+    Result<void> check(const Constraint& constraint) const;
 
     struct Impl;
     explicit Engine(std::unique_ptr<Impl> impl);

@@ -64,4 +64,8 @@ Result<Stream> Engine::submit(Request request) {
     });
 }
 
+Result<void> Engine::check(const Constraint& constraint) const {
+    return api::guarded([&] { return impl_->engine->check(constraint); });
+}
+
 }  // namespace puna

@@ -4,7 +4,6 @@
 
 #include <limits>
 
-#include "base/text_file.h"
 #include "base/try.h"
 
 namespace puna::cli {
@@ -33,10 +32,7 @@ void RunOptions::declare(Flags& flags) {
 
     sampling.declare(flags);
 
-    flags.section("Constraints: the text matches, or there is an error");
-    flags.text("--grammar", "FILE", grammar_file, "A grammar in GBNF, which the whole text must match.");
-    flags.text("--json-schema", "FILE", schema_file, "A JSON Schema, under which the text must be valid.");
-    flags.text("--regex", "R", regex, "A regular expression, which the whole text must match.");
+    constraint_flags.declare(flags, "Constraints: the text matches, or there is an error", "the whole text");
 
     flags.section("Output");
     flags.flag("--echo", echo, "Print the prompt first.");
@@ -84,22 +80,8 @@ Result<void> RunOptions::check() {
     for (const std::string& text : stop) {
         if (text.empty()) return usage_error("--stop takes a text, not an empty one", "leave it away");
     }
-    PUNA_CHECK(read_constraint());
+    PUNA_TRY(constraint, constraint_flags.read(source.reads_standard_input()));
     return sampling.check();
-}
-
-Result<void> RunOptions::read_constraint() {
-    if (grammar_file.has_value() + schema_file.has_value() + regex.has_value() > 1)
-        return usage_error("--grammar, --json-schema and --regex are constraints, and a text has one",
-                           "give one of them");
-    if (regex) constraint = Constraint{Constraint::Kind::regex, *regex};
-    const std::optional<std::string>& file = grammar_file ? grammar_file : schema_file;
-    if (!file) return {};
-    if (*file == "-" && source.reads_standard_input())
-        return usage_error("the constraint and the prompt cannot both be standard input", "give one of them as a file");
-    PUNA_TRY(std::string text, base::read_text_file(*file));
-    constraint = Constraint{grammar_file ? Constraint::Kind::gbnf : Constraint::Kind::json_schema, std::move(text)};
-    return {};
 }
 
 Request RunOptions::request(std::string prompt) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/compute_flags.h"
+#include "cli/constraint_flags.h"
 #include "cli/flags.h"
 #include "cli/legacy_flags.h"
 #include "cli/prompt_source.h"
@@ -28,9 +29,7 @@ struct RunOptions {
     std::optional<std::uint32_t> context_tokens;
     std::optional<std::uint32_t> logprobs;
     std::vector<std::string> stop;
-    std::optional<std::string> grammar_file;
-    std::optional<std::string> schema_file;
-    std::optional<std::string> regex;
+    ConstraintFlags constraint_flags;
     std::optional<Constraint> constraint;
     bool float16 = false;
     bool dump_prompt_tokens = false;
@@ -47,9 +46,6 @@ struct RunOptions {
     /// Errors: invalid_argument, and those of reading a file.
     Result<void> check();
     Request request(std::string prompt) const;
-
-  private:
-    Result<void> read_constraint();
 };
 
 }  // namespace puna::cli

@@ -121,6 +121,12 @@ Result<std::shared_ptr<EventChannel>> Engine::submit(Request request) {
     return channel;
 }
 
+Result<void> Engine::check(const Constraint& constraint) const {
+    const auto compiled = constraints_->compile(constraint);
+    if (!compiled.ok()) return compiled.error();
+    return {};
+}
+
 Result<std::shared_ptr<const SessionOrigin>> Engine::origin() {
     const std::lock_guard lock(origin_mutex_);
     if (origin_ == nullptr) {

@@ -39,6 +39,8 @@ class Engine {
     /// Errors: invalid_argument, session_mismatch, file_changed. A prompt that does not fit is an event of the channel,
     /// as all later errors are.
     Result<std::shared_ptr<EventChannel>> submit(Request request);
+    /// Whether the constraint compiles. Errors: invalid_argument.
+    Result<void> check(const Constraint& constraint) const;
 
   private:
     Engine() = default;

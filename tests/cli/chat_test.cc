@@ -15,7 +15,9 @@
 namespace puna::cli {
 namespace {
 
+using testing::AnyOf;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using testing::Not;
 
 class Chat : public CommandLine {
@@ -283,6 +285,74 @@ TEST_F(ChatReply, ControlTokensThatAreMarksAreSeenAndEndsAreNot) {
     EXPECT_EQ(ended["finish_reason"], "stop");
 }
 
+// ---- Constraints ----
+
+TEST_F(Chat, HoldsEachReplyToAConstraint) {
+    const Json once = json_of(chat({"-p", paris, "--regex", "(yes|no)[.]"}));
+    EXPECT_THAT(once["content"].get<std::string>(), AnyOf("yes.", "no."));
+    EXPECT_EQ(once["finish_reason"], "stop");
+
+    // From its start in each turn, by lines and by JSON lines.
+    const Outcome lines = run_puna(chat({"--regex", "[a-z]{3}"}), {.input = "One?\nTwo?\nThree?\n"});
+    EXPECT_EQ(lines.exit_code, 0) << lines.err;
+    EXPECT_THAT(lines.out, MatchesRegex("([a-z][a-z][a-z]\n){3}"));
+
+    const std::string schema = folder_.write("schema.json", std::string_view(R"({"type": "object",
+        "properties": {"city": {"enum": ["Paris", "Rome"]}, "sure": {"type": "boolean"}}, "required": ["city", "sure"]})"));
+    const Outcome objects = run_puna(chat({"--json", "--json-schema", schema, "-n", "60"}),
+                                     {.input = "{\"role\": \"user\", \"content\": \"The capital of France?\"}\n"
+                                               "{\"role\": \"user\", \"content\": \"And of Italy?\"}\n"});
+    EXPECT_EQ(objects.exit_code, 0) << objects.err;
+    const std::vector<Json> replies = lines_of(objects.out);
+    ASSERT_EQ(replies.size(), 2U);
+    for (const Json& reply : replies) {
+        const Json value = Json::parse(reply["content"].get<std::string>(), nullptr, false);
+        ASSERT_TRUE(value.is_object()) << reply["content"];
+        EXPECT_EQ(value.size(), 2U);
+        EXPECT_TRUE(value["sure"].is_boolean());
+        EXPECT_THAT(value["city"], AnyOf("Paris", "Rome"));
+    }
+
+    const std::string grammar = folder_.write("grammar.gbnf", std::string_view("root ::= \"<\" [0-9]+ \">\""));
+    EXPECT_THAT(json_of(chat({"-p", "A number?", "--grammar", grammar, "-n", "60"}))["content"].get<std::string>(),
+                MatchesRegex("<[0-9]+>?.*"));
+}
+
+TEST_F(Chat, RefusesAConstraintBeforeTheFirstTurn) {
+    const Json broken = error_of(chat({"--regex", "(a"}), 2, {.input = "never asked\n"});
+    EXPECT_EQ(broken["code"], "invalid_argument");
+    const Json two = error_of(chat({"--regex", "a", "--grammar", "b"}), 2);
+    EXPECT_THAT(two["message"], HasSubstr("a text has one"));
+    EXPECT_THAT(error_of(chat({"--grammar", "-"}), 2)["message"], HasSubstr("standard input"));
+}
+
+// ---- Sampling ----
+
+TEST_F(Chat, RefusesParametersThatWouldBeIgnored) {
+    EXPECT_THAT(error_of(chat({"--mirostat", "2"}), 2)["message"], HasSubstr("temperature 0"));
+    EXPECT_THAT(error_of({"chat", demo(), "--mirostat", "2", "--min-p", "0.1"}, 2)["message"],
+                HasSubstr("min_p is 0.1"));
+}
+
+// Saved in the middle, the talk goes on with the tokens of one that did not stop: mirostat's bound is in the session.
+TEST_F(Chat, GoesOnWithMirostatAsIfItHadNotStopped) {
+    const std::vector<std::string> warm = {"chat", demo(), "--mirostat", "2", "--seed", "3", "-n", "12", "--json"};
+    const auto with = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), warm.begin(), warm.end());
+        return more;
+    };
+    const std::string hello = "{\"role\": \"user\", \"content\": \"Hello!\"}\n";
+    const std::string more = "{\"role\": \"user\", \"content\": \"Tell me more.\"}\n";
+    const Outcome whole = run_puna(warm, {.input = hello + more});
+    ASSERT_EQ(whole.exit_code, 0) << whole.err;
+    EXPECT_THAT(whole.err, HasSubstr("mirostat cuts by itself"));
+    const std::string path = file("talk.session");
+    ASSERT_EQ(run_puna(with({"--save-session", path}), {.input = hello}).exit_code, 0);
+    const Outcome rest = run_puna({"chat", demo(), "-n", "12", "--json", "--load-session", path}, {.input = more});
+    ASSERT_EQ(rest.exit_code, 0) << rest.err;
+    EXPECT_EQ(lines_of(rest.out).at(0)["ids"], lines_of(whole.out).at(1)["ids"]);
+}
+
 // ---- At a terminal ----
 
 class ChatTerminal : public Chat {
@@ -321,6 +391,13 @@ TEST_F(ChatTerminal, AnswersAndTakesCommands) {
         {"/context", "tokens are used"},
         {"/set temp 0.5", "temp is 0.5"},
         {"/set temp warm", "error: temp"},
+        {"/set mirostat 3", "error: mirostat"},
+        {"/set mirostat 2", "mirostat cuts by itself"},
+        {"/set min-p 0.1", "leaves min-p out"},
+        {"/set mirostat 0", "mirostat is 0"},
+        {"/set samplers top-k,warmth", "there is no step 'warmth'"},
+        {"/set samplers temperature,top-k", "samplers is temperature,top-k"},
+        {"/set samplers default", "samplers is default"},
         {"/set", "repeat-last-n"},
         {"/system Be kind.", "system: Be kind."},
         {"/system none", "no system message"},
@@ -340,6 +417,18 @@ TEST_F(ChatTerminal, AnswersAndTakesCommands) {
     }
     terminal.type("/exit\r");
     EXPECT_EQ(terminal.finish(), 0);
+}
+
+TEST_F(ChatTerminal, HoldsEachReplyToAConstraint) {
+    support::Terminal terminal = start({"--regex", "<[a-z]{4}>"});
+    ASSERT_TRUE(terminal.wait_for("> "));
+    for (int i = 0; i < 2; ++i) {
+        terminal.type("A word?\r");
+        ASSERT_TRUE(terminal.wait_for("<")) << terminal.screen();
+        ASSERT_TRUE(terminal.wait_for(">\r\n")) << terminal.screen();
+        ASSERT_TRUE(terminal.wait_for("tokens used]")) << terminal.screen();
+    }
+    EXPECT_EQ(leave(terminal), 0);
 }
 
 TEST_F(ChatTerminal, CtrlCStopsTheReplyAndKeepsWhatCame) {

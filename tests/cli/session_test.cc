@@ -39,6 +39,35 @@ TEST_F(SessionCommands, TenAndTenMoreAreTwenty) {
     EXPECT_EQ(second["reused_tokens"], second["prompt_ids"].size());
 }
 
+TEST_F(SessionCommands, TenAndTenMoreAreTwentyWhateverTheSampler) {
+    const std::vector<std::vector<std::string>> samplers = {
+        {"--mirostat", "1"},
+        {"--mirostat", "2", "--mirostat-tau", "4", "--mirostat-eta", "0.3"},
+        {"--adaptive-target", "0.2", "--min-p", "0.05"},
+        {"--xtc-probability", "0.5", "--samplers", "temperature,xtc", "--temp", "1.5"},
+        {"--dry-multiplier", "2", "--dry-allowed-length", "1", "--dry-breaker", "none"},
+    };
+    for (const std::vector<std::string>& flags : samplers) {
+        const auto with = [&](std::vector<std::string> more) {
+            more.insert(more.end(), flags.begin(), flags.end());
+            return run(more);
+        };
+        const Json whole = json_of(with({"-p", "the", "-n", "20", "--seed", "5"}));
+        const Json first = json_of(with({"-p", "the", "-n", "10", "--seed", "5", "--save-session", file()}));
+        const Json second = json_of(run({"-p", "", "-n", "10", "--load-session", file()}));
+        EXPECT_EQ(joined(first["ids"], second["ids"]), whole["ids"]) << flags[0];
+    }
+    // What a flag changes is told, and what a session makes idle is refused.
+    json_of(run({"-p", "the", "-n", "2", "--mirostat", "2", "--save-session", file()}));
+    const Outcome changed = run_puna(run({"-p", "", "-n", "2", "--load-session", file(), "--mirostat-tau", "3"}));
+    EXPECT_THAT(changed.err, HasSubstr("--mirostat-tau 3 takes the place of the session's 5"));
+    EXPECT_THAT(error_of(run({"-p", "", "-n", "2", "--load-session", file(), "--top-k", "40"}), 2)["message"],
+                HasSubstr("--top-k is given"));
+    const Json shown = json_of({"session", "show", file()})["sampling"];
+    EXPECT_EQ(shown["mirostat"], 2);
+    EXPECT_TRUE(shown["mirostat_mu"].is_number());
+}
+
 TEST_F(SessionCommands, TheDemoModelGoesOnInItsWords) {
     const std::vector<std::string> model = {"run", "-m", demo(), "--temp", "0"};
     const auto with = [&](std::vector<std::string> more) {

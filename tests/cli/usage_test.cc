@@ -37,6 +37,15 @@ TEST_F(Usage, NumbersOutOfRangeAreNamedWithTheirRange) {
     expect_refused("--temp", "0.8x", "at least 0");
     expect_refused("--top-k", "1.5", "whole number");
     expect_refused("--repeat-penalty", "0", "above 0");
+    expect_refused("--mirostat", "3", "--mirostat takes a whole number from 0 to 2");
+    expect_refused("--mirostat-tau", "-1", "at least 0");
+    expect_refused("--typical", "1.5", "above 0, at most 1");
+    expect_refused("--top-n-sigma", "nan", "at least 0");
+    expect_refused("--xtc-threshold", "0.6", "at most 0.5");
+    expect_refused("--presence-penalty", "-101", "from -100 to 100");
+    expect_refused("--dry-base", "0.5", "at least 1");
+    expect_refused("--adaptive-decay", "1", "from 0 to 0.99");
+    expect_refused("--dynatemp-range", "-1", "at least 0");
     expect_refused("--seed", "18446744073709551616", "whole number");
     expect_refused("--seed", "", "whole number");
 }
@@ -75,6 +84,26 @@ TEST_F(Usage, TokenBiasIsChecked) {
                   "invalid_argument")
             << value;
     }
+}
+
+TEST_F(Usage, TheOrderOfTheSamplersIsChecked) {
+    for (const char* value : {"", "heat", "top-k,top-k", "top-k,,min-p", "top_k"}) {
+        const Json error = error_of({"-m", tiny(), "-p", "the", "-n", "1", "--samplers", value}, 2);
+        EXPECT_THAT(error["hint"],
+                    HasSubstr("penalties, dry, top-n-sigma, top-k, typical, top-p, min-p, xtc, temperature"))
+            << value;
+    }
+    EXPECT_THAT(error_of({"-m", tiny(), "-p", "the", "-n", "1", "--samplers", "top-k", "--min-p", "0.1"}, 2)["message"],
+                HasSubstr("samplers leaves min-p out"));
+    EXPECT_THAT(error_of({"-m", tiny(), "-p", "the", "-n", "1", "--mirostat", "2", "--top-p", "0.95"}, 2)["message"],
+                HasSubstr("--top-p is given, and mirostat cuts by itself"));
+    // The order makes a difference, and negative penalties are taken.
+    const std::vector<std::string> flags = {
+        "-m", tiny(), "-p", "the", "-n", "40", "--temp", "3", "--top-p", "0.3", "--seed", "1", "--presence-penalty",
+        "-1"};
+    std::vector<std::string> other = flags;
+    other.insert(other.end(), {"--samplers", "penalties,temperature,top-k,top-p"});
+    EXPECT_NE(json_of(flags)["ids"], json_of(other)["ids"]);
 }
 
 TEST_F(Usage, UnknownFlagsSuggestTheNearest) {
@@ -167,6 +196,16 @@ TEST_F(Usage, EveryFlagOfRunIsInItsHelp) {
                              "--ignore-eos",
                              "--dump-prompt-tokens",
                              "--min-p",
+                             "--typical",
+                             "--top-n-sigma",
+                             "--xtc-probability",
+                             "--frequency-penalty",
+                             "--dry-multiplier",
+                             "--dry-breaker",
+                             "--mirostat",
+                             "--adaptive-target",
+                             "--dynatemp-range",
+                             "--samplers",
                              "--stop",
                              "--grammar",
                              "--json-schema",

@@ -10,6 +10,7 @@
 #include "cli/chat/chat_session.h"
 #include "cli/commands.h"
 #include "cli/compute_flags.h"
+#include "cli/constraint_flags.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/legacy_flags.h"
@@ -50,6 +51,8 @@ class ChatCommand : public Command {
     bool no_history_ = false;
     SamplingFlags sampling_;
     ReplyFormat replies_;
+    ConstraintFlags constraint_flags_;
+    std::optional<Constraint> constraint_;
     SessionFlags files_;
     ComputeFlags compute_;
     LegacyFlags legacy_;
@@ -73,6 +76,7 @@ void ChatCommand::declare(Flags& flags) {
     flags.texts("--stop", "TEXT", stop_, "End a reply before this text; may be given several times.");
     sampling_.declare(flags);
     replies_.declare(flags);
+    constraint_flags_.declare(flags, "Constraints: each reply matches, or there is an error", "each reply");
 
     flags.section("Output");
     flags.flag("--json", json_,
@@ -84,6 +88,8 @@ void ChatCommand::declare(Flags& flags) {
 
     flags.example("puna chat model.gguf", "talk; /help lists commands");
     flags.example("puna chat model.gguf -p \"Name three llamas.\" --system \"Be brief.\"", "one answer");
+    flags.example("puna chat model.gguf -p \"A llama's name and age?\" --json-schema person.json",
+                  "an object, and no more");
     flags.example("puna chat model.gguf --persist-session talk.session", "go on tomorrow where today ended");
 }
 
@@ -92,6 +98,7 @@ Result<void> ChatCommand::check() {
     PUNA_CHECK(sampling_.check());
     PUNA_CHECK(replies_.check());
     PUNA_TRY(policy_, parse_full_policy(when_full_));
+    PUNA_TRY(constraint_, constraint_flags_.read(/*standard_input_is_taken=*/!prompt_));
     PUNA_CHECK(compute_.choose());
     if (model_word_ && model_) {
         return Error{ErrorCode::invalid_argument, "two models are given", "name it once, as MODEL or by -m"};
@@ -107,6 +114,7 @@ Conversation::Settings ChatCommand::settings() const {
     return {.sampling = sampling_.options(),
             .max_tokens = max_tokens_,
             .stop = stop_,
+            .constraint = constraint_,
             .when_full = policy_,
             .replies = &replies_};
 }
@@ -133,6 +141,7 @@ Result<int> ChatCommand::execute(Output& output) {
     }
 
     PUNA_CHECK(sampling::check_options(sampling_.options(), model.info().vocabulary_tokens));
+    if (constraint_) PUNA_CHECK(engine.check(*constraint_));
     Conversation conversation(model, engine, settings());
     ChatSession chat{model, engine, conversation, sampling_, files_, output, load_ms};
     if (session) PUNA_CHECK(chat.restore(*session));

@@ -2,14 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/try.h"
 #include "cli/interrupt.h"
 
 namespace puna::cli {
 
 Result<void> ChatSession::restore(const Session& session) {
+    PUNA_TRY(SamplingOptions merged, sampling.over(session.sampling()));
     PUNA_CHECK(conversation.restore(session, files.any_law));
-    PUNA_TRY(conversation.settings.sampling, sampling.over(session.sampling()));
+    conversation.settings.sampling = std::move(merged);
     const SessionInfo info = session.info();
     if (info.law != engine.info().law) {
         note(fmt::format("the session was computed by the law {}; it is read anew by {}", info.law, engine.info().law));

@@ -198,6 +198,7 @@ Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hoo
     request.sampler_state = sampler_state_;
     request.stop = settings.stop;
     settings.replies->apply(request);
+    request.constraint = settings.constraint;
     if (settings.when_full == FullPolicy::shift) {
         request.overflow = OverflowPolicy::truncate_start;
         request.when_full = ContextPolicy::shift;

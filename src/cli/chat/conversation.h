@@ -38,6 +38,7 @@ class Conversation {
         SamplingOptions sampling;
         std::optional<std::uint32_t> max_tokens;
         std::vector<std::string> stop;
+        std::optional<Constraint> constraint;  // of each reply, from its first byte to its last
         FullPolicy when_full = FullPolicy::truncate_oldest_turns;
         const ReplyFormat* replies = nullptr;  // never null for a conversation
     };
