@@ -18,7 +18,6 @@
 namespace puna::text::chat_parse {
 namespace {
 
-using grammar::Grammar;
 using grammar::GrammarBuilder;
 using Id = GrammarBuilder::Id;
 using Json = nlohmann::ordered_json;
