@@ -19,7 +19,6 @@ namespace {
 
 using formats::FoundTensor;
 using quant::TensorType;
-using quant::TypeInfo;
 
 // ---- The plan ----
 

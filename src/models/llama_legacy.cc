@@ -15,7 +15,6 @@ namespace puna::models {
 namespace {
 
 using formats::Dialect;
-using formats::FoundTensor;
 using formats::ModelFile;
 using llama::HyperParameters;
 

@@ -243,7 +243,8 @@ Result<HyperParameters> read_hyper_parameters(const ModelFile& file) {
     const std::int64_t head_dim = h.dimensions.head_dim;
     if (dialect != Dialect::huggingface) {
         PUNA_TRY(h.rope, dialect == Dialect::ggml ? read_ggml_rope(file, head_dim) : read_gguf_rope(file, head_dim));
-        h.tied = file.find_tensor(name::output.in(dialect)) == nullptr;
+        // The formats before GGUF tell nowhere how many tensors there are: one that is missing is missing.
+        h.tied = dialect == Dialect::gguf && file.find_tensor(name::output.gguf) == nullptr;
         return h;
     }
     PUNA_TRY(h.rope, read_huggingface_rope(file, head_dim));

@@ -127,11 +127,15 @@ TEST_F(GgmlChanged, HyperParametersThatCannotBeAreNamed) {
 
 TEST_F(GgmlChanged, AFileThatEndsEarlyIsNamed) {
     const std::string bytes = read("llama1_f16.bin");
-    // Its last tensor, the output matrix: a whole model without it would be one whose embedding serves as output.
     const std::string cut = bytes.substr(0, bytes.find("layers.1.ffn_norm.weight") - 16);
     const Error error = error_of(folder_.write("cut.bin", std::string_view(cut)));
     EXPECT_EQ(error.code, ErrorCode::file_malformed);
     EXPECT_THAT(error.message, HasSubstr("'layers.1.ffn_norm.weight' is missing"));
+    // Where the output matrix is missing, the embedding does not take its place.
+    std::string without = bytes;
+    without.replace(without.find("output.weight"), 6, "outpux");
+    EXPECT_THAT(error_of(folder_.write("cut.bin", std::string_view(without))).message,
+                HasSubstr("'output.weight' is missing"));
 }
 
 TEST_F(GgmlChanged, CopiesOfAVectorThatDifferAreAnError) {
