@@ -1,8 +1,8 @@
-// Products of quantized weights with integer activations, sixteen rows of weights at a time (a tile).
+// Products of quantized weights with integer activations, a tile of L::rows rows of weights at a time.
 //
-// Up to four rows of activations: weights are decoded and used at once; the time is that of reading them. More rows: a
-// panel of tiles is decoded once into cache and used for all rows, so the inner kernels number widths x offsets x
-// ranges, not types.
+// Few rows of activations: weights are decoded and used at once; the time is that of reading them. More rows: a panel
+// of tiles is decoded once into cache, all of K or a part of it, and used for all rows, so the inner kernels number
+// widths x offsets x ranges, not types.
 #pragma once
 
 #include "kernels/algorithms/fetch.h"
