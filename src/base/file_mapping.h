@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/file_descriptor.h"
 #include "puna/error.h"
@@ -47,5 +48,13 @@ class FileMapping {
     std::size_t slot_ = 0;                     // in the fault handler's table
     const std::atomic<bool>* lost_ = nullptr;  // in that slot; null for an empty file
 };
+
+/// What was read from the mapping, or the error of `check()` if there is one: a file that shrank meanwhile read as
+/// zeros, and that is what to report.
+template <typename T>
+Result<T> unless_changed(const FileMapping& mapping, Result<T> read) {
+    if (auto unchanged = mapping.check(); !unchanged.ok()) return std::move(unchanged).error();
+    return read;
+}
 
 }  // namespace puna::base

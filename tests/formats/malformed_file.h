@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "formats/largest_allocation.h"
 #include "formats/model_file.h"
@@ -34,6 +36,21 @@ inline void expect_malformed(const std::string& path, ErrorCode code, const std:
     EXPECT_NE(result.error().hint, "");
     EXPECT_LT(largest, allowed_allocation);
     EXPECT_LT(took, std::chrono::seconds(1));
+}
+
+/// Reading `path`, whose bytes may be any, gives a model (`model`) or an error with a message (then it is null),
+/// without an allocation of `allowed_allocation` bytes.
+inline void expect_model_or_error(const std::string& path, std::size_t allowed_allocation,
+                                  std::shared_ptr<const ModelFile>& model) {
+    model = nullptr;
+    largest_allocation = 0;
+    auto result = read_model_file(path);
+    ASSERT_LT(largest_allocation, allowed_allocation);
+    if (result.ok()) {
+        model = std::move(result).value();
+    } else {
+        ASSERT_NE(result.error().message, "");
+    }
 }
 
 }  // namespace puna::formats

@@ -477,9 +477,7 @@ Result<void> write_session(const std::string& path, const SessionData& session) 
 
 Result<SessionData> read_session(const std::string& path) {
     PUNA_TRY(const auto mapping, base::FileMapping::open(path));
-    auto session = Reader(mapping->bytes(), formats::printable_path(path)).read();
-    PUNA_CHECK(mapping->check());  // a file that shrank meanwhile reads zeros
-    return session;
+    return base::unless_changed(*mapping, Reader(mapping->bytes(), formats::printable_path(path)).read());
 }
 
 }  // namespace puna::engine

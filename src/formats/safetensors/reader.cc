@@ -259,9 +259,7 @@ Result<File> read_mapped(const std::shared_ptr<const base::FileMapping>& mapping
 }  // namespace
 
 Result<File> read_file(const std::shared_ptr<const base::FileMapping>& mapping) {
-    auto file = read_mapped(mapping);
-    PUNA_CHECK(mapping->check());  // a file that shrank meanwhile reads as zeros: that is the error to report
-    return file;
+    return base::unless_changed(*mapping, read_mapped(mapping));
 }
 
 }  // namespace puna::formats::safetensors

@@ -7,12 +7,12 @@
 
 #include "kernels/algorithms/fetch.h"
 #include "kernels/algorithms/integer_law.h"
+#include "kernels/algorithms/panel_quads.h"
 #include "kernels/algorithms/tile_decode.h"
 #include "kernels/kernel_table.h"
 
 namespace puna::kernels::algorithms {
 
-inline constexpr std::size_t quad_bytes = 64;        // sixteen rows of four bytes
 inline constexpr std::size_t row_vector_bytes = 64;  // sixteen floats
 
 /// Bytes of one law block of a tile in a panel: quads, scales, then negative mins where the type has them.
@@ -44,19 +44,14 @@ void store_rows(float* y, typename L::F values, std::int64_t rows) {
     if (rows >= L::rows) {
         L::store(y, values);
     } else {
-        float padded[L::rows];
-        L::store(padded, values);
-        __builtin_memcpy(y, padded, static_cast<std::size_t>(rows) * sizeof(float));
+        store_partial<L>(y, values, rows);
     }
 }
 
 /// What `store_rows` stored.
 template <typename L>
 typename L::F load_rows(const float* y, std::int64_t rows) {
-    if (rows >= L::rows) return L::load(y);
-    float padded[L::rows] = {};
-    __builtin_memcpy(padded, y, static_cast<std::size_t>(rows) * sizeof(float));
-    return L::load(padded);
+    return rows >= L::rows ? L::load(y) : load_partial<L>(y, rows);
 }
 
 /// Up to M rows of activations, all of x: weights are decoded and used at once.

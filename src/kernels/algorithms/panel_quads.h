@@ -6,10 +6,12 @@
 
 namespace puna::kernels::algorithms {
 
+inline constexpr std::size_t quad_bytes = 64;  // sixteen rows of four bytes
+
 /// As they are decoded: a byte a weight, q + bias.
 template <typename L>
 struct ByteQuads {
-    static constexpr std::size_t bytes = 64;  // of a quad of sixteen rows
+    static constexpr std::size_t bytes = quad_bytes;
     static constexpr bool biased = true;
 
     static void store(std::byte* out, typename L::Q quad, std::int32_t) { L::store_quad(out, quad); }

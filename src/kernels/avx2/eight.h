@@ -100,10 +100,11 @@ struct Eight {
     static I byte_of(Q a, int n) { return both(shift_right(a, 8 * n), set_int(0xff)); }
 
     // --- integer products
-    // --------------------------------------------------------------------------------------------- The byte product,
-    // maddubs, adds pairs into 16 bits and saturates there: how many it may add before they are widened depends on the
-    // weights' range, 4, 6 or 8 bits. Bytes of 8 bits are widened first: even and odd bytes apart, against activations
-    // of 16 bits stored in that order.
+    // ---------------------------------------------------------------------------------------------
+
+    // The byte product, maddubs, adds pairs into 16 bits and saturates there: how many it may add before they are
+    // widened depends on the weights' range, 4, 6 or 8 bits. Bytes of 8 bits are widened first: even and odd bytes
+    // apart, against activations of 16 bits stored in that order.
     static constexpr int product_range(int bits) { return bits <= 4 ? 4 : bits <= 6 ? 6 : 8; }
 
     /// A quad widened to 16 bits.

@@ -38,7 +38,7 @@ struct Avx2 {
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 1;
     static constexpr std::int64_t panel_columns = 512;
-    static constexpr std::size_t most_panel_quad_bytes = 128;
+    static constexpr std::size_t most_panel_quad_bytes = 2 * algorithms::quad_bytes;
 
     // --- floats
     // -------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ struct Avx2 {
 
     /// A panel's quads for products of 16 bits: widened when they are decoded, and without bias.
     struct WideQuads {
-        static constexpr std::size_t bytes = 128;
+        static constexpr std::size_t bytes = most_panel_quad_bytes;
         static constexpr bool biased = false;
         struct Weights {
             Eight::Wide low, high;

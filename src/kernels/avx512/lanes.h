@@ -30,7 +30,7 @@ struct Avx512 {
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 4;
     static constexpr std::int64_t panel_columns = INT64_MAX;
-    static constexpr std::size_t most_panel_quad_bytes = 64;
+    static constexpr std::size_t most_panel_quad_bytes = algorithms::quad_bytes;
 
     // --- floats
     // -------------------------------------------------------------------------------------------------------
