@@ -13,6 +13,11 @@ namespace puna::kernels::algorithms {
 /// alike.
 inline constexpr std::size_t second_line = 2048;
 
+/// Asks for the line at p, which is used soon.
+PUNA_INLINE void fetch_line(const std::byte* p) {
+    __builtin_prefetch(p, 0, 3);
+}
+
 /// Asks for `bytes` bytes of weights ahead of their use: into the first-level cache if they are `near`.
 PUNA_INLINE void fetch(const std::byte* p, std::size_t bytes, bool near) {
     for (std::size_t at = 0; at < bytes; at += 64) {

@@ -54,6 +54,11 @@ typename L::F load_rows(const float* y, std::int64_t rows) {
     return rows >= L::rows ? L::load(y) : load_partial<L>(y, rows);
 }
 
+/// What a tile of L::rows rows fetches of the next one with each law block.
+template <typename L, typename Type>
+inline constexpr std::size_t fetched_share =
+    static_cast<std::size_t>(L::rows * Type::width) * Type::block_bytes / Type::elements;
+
 /// Up to M rows of activations, all of x: weights are decoded and used at once.
 template <typename L, typename P, typename Type, int M>
 void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
@@ -64,7 +69,7 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this tile
     // fetches them in a straight line, a share with each law block. Two tiles of more than 48 KiB are too much for the
     // first-level cache.
-    constexpr std::size_t share = static_cast<std::size_t>(L::rows * Type::width) * Type::block_bytes / Type::elements;
+    constexpr std::size_t share = fetched_share<L, Type>;
     const std::size_t tile_bytes = static_cast<std::size_t>(L::rows) * w.row_bytes;
     const bool near = tile_bytes <= (std::size_t{24} << 10);
     fetch(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes, tile_bytes, near);
@@ -93,12 +98,14 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
 }
 
 /// Decodes `columns` weights of each row of a tile into a panel; `store` writes a quad (q + bias) as the products read
-/// it.
+/// it. Fetches as much from `ahead`, a tile further.
 template <typename L, typename Type, std::size_t QuadBytes, typename Store>
-void decode_tile(TileBlock block, std::int64_t columns, std::byte* out, const Store& store) {
+void decode_tile(TileBlock block, std::int64_t columns, const std::byte* ahead, std::byte* out, const Store& store) {
     for (std::int64_t k = 0; k < columns; k += Type::elements) {
         Type::template step<L>(
             block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) PUNA_INLINE_LAMBDA {
+                fetch(ahead, fetched_share<L, Type>, false);
+                ahead += fetched_share<L, Type>;
                 for (int j = 0; j < Type::width / 4; ++j)
                     store(out + static_cast<std::size_t>(j) * QuadBytes, quads[j]);
                 out += Type::width / 4 * QuadBytes;
@@ -129,6 +136,10 @@ void multiply_tile(const std::byte* panel, std::int32_t bias, BlockRange blocks,
     for (int m = 0; m < M; ++m)
         acc[m] = blocks.begin == 0 ? L::set(0.0F) : load_rows<L>(y + m * y_stride, rows);
     for (std::int64_t b = blocks.begin; b < blocks.end; ++b) {
+        // The next rows: a part of a row is too short a stream for the hardware to follow.
+        const std::size_t ahead = M * x.row_bytes + static_cast<std::size_t>(b) * P::block_bytes;
+        for (int m = 0; m < M; ++m)
+            fetch_line(activations.integers[m] + ahead);
         for (int half = 0; half < 32 / Width; ++half, panel += panel_block_bytes<Width, HasMin, Panel::bytes>) {
             const auto* floats = reinterpret_cast<const float*>(panel + Width / 4 * Panel::bytes);
             accumulate_block<L, P, Width, HasMin, M>(
@@ -159,7 +170,7 @@ template <typename L, typename P, typename Type>
 void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                    float* y, std::int64_t y_stride, std::byte* scratch, std::byte* spare) {
     using Panel = typename P::Panel;
-    constexpr int most = L::integer_tile_columns;
+    constexpr int most = Type::width == 16 ? L::integer_tile_columns_of_16 : L::integer_tile_columns;
     constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min, Panel::bytes>;
     const std::int64_t part = w.columns < L::panel_columns ? w.columns : L::panel_columns;
     const std::size_t tile_bytes = static_cast<std::size_t>(part / Type::width) * block_bytes;
@@ -172,10 +183,13 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
             const std::int64_t columns = w.columns - k < part ? w.columns - k : part;
             const BlockRange blocks = {k / activation_block, (k + columns) / activation_block};
             for (std::int64_t t = 0; t < tiles; ++t) {
-                const TileBlock tile = tile_at(w, row + t * L::rows, row_end, L::rows, spare);
-                decode_tile<L, Type, Panel::bytes>(
-                    tile.at(static_cast<std::size_t>(k / Type::elements) * Type::block_bytes), columns, panel_at(t),
-                    [](std::byte* out, typename L::Q quad) PUNA_INLINE_LAMBDA { Panel::store(out, quad, Type::bias); });
+                const std::int64_t r = row + t * L::rows;
+                const TileBlock tile = tile_at(w, r, row_end, L::rows, spare);
+                const auto begin = static_cast<std::size_t>(k / Type::elements) * Type::block_bytes;
+                const std::byte* ahead = w.data + static_cast<std::size_t>(r + L::rows) * w.row_bytes + L::rows * begin;
+                decode_tile<L, Type, Panel::bytes>(tile.at(begin), columns, ahead, panel_at(t),
+                                                   [](std::byte* out, typename L::Q quad)
+                                                       PUNA_INLINE_LAMBDA { Panel::store(out, quad, Type::bias); });
             }
             for (std::int64_t m = 0; m < x.rows; m += most) {
                 const std::int64_t count = x.rows - m < most ? x.rows - m : most;

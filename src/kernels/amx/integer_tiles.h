@@ -186,8 +186,10 @@ void multiply_integer_panels(const WeightMatrix& w, std::int64_t row_begin, std:
         const std::int64_t tiles = (least(row_end - panel, panel_rows) + tile_side - 1) / tile_side;
         const auto decoded = [&](std::int64_t tile) { return scratch + static_cast<std::size_t>(tile) * bytes; };
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
+            const std::int64_t row = panel + tile * tile_side;
+            const std::byte* ahead = w.data + static_cast<std::size_t>(row + tile_side) * w.row_bytes;
             algorithms::decode_tile<Avx512, Type, algorithms::quad_bytes>(
-                algorithms::tile_at(w, panel + tile * tile_side, row_end, tile_side, spare), w.columns, decoded(tile),
+                algorithms::tile_at(w, row, row_end, tile_side, spare), w.columns, ahead, decoded(tile),
                 [bias](std::byte* out, __m512i quad)
                     PUNA_INLINE_LAMBDA { Avx512::store_quad(out, _mm512_sub_epi8(quad, bias)); });
         }

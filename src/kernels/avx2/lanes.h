@@ -29,15 +29,17 @@ struct Avx2 {
     static constexpr int float_tile_rows = 2;
     static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 3;
-    static constexpr int integer_tile_columns = 3;
+    static constexpr int integer_tile_columns = 4;
+    static constexpr int integer_tile_columns_of_16 = 3;  // law blocks of 16: floats are at hand twice as often
 
     // Few rows of activations: eight rows of weights at a time, so that all stays in sixteen registers. From three on,
-    // panels; a part of K of one tile of sixteen rows stays in the first-level cache.
+    // panels: one tile of sixteen rows, which the second-level cache hands on fast enough if the rows of activations
+    // that it meets are long.
     using Few = Eight;
     static constexpr int most_few = 2;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 1;
-    static constexpr std::int64_t panel_columns = 512;
+    static constexpr std::int64_t panel_columns = 4096;
     static constexpr std::size_t most_panel_quad_bytes = 2 * algorithms::quad_bytes;
 
     // --- floats

@@ -23,6 +23,7 @@ struct Avx512 {
     static constexpr int float_stream_rows = 8;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 6;
     static constexpr int integer_tile_columns = 6;
+    static constexpr int integer_tile_columns_of_16 = 6;
 
     // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K.
     using Few = Avx512;

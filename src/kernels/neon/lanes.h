@@ -27,6 +27,7 @@ struct Neon {
     static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 3;
     static constexpr int integer_tile_columns = 4;
+    static constexpr int integer_tile_columns_of_16 = 4;
 
     // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K.
     using Few = Neon;
