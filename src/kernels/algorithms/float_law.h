@@ -30,12 +30,17 @@ typename L::F load(const Bf16* p) {
     return L::from_bf16(&p->bits);
 }
 
-/// The first `count` elements, then zeros.
+/// The first `count` elements, then zeros: out [lanes].
+template <typename T>
+void copy_partial(const T* p, std::int64_t count, T* out) {
+    for (std::int64_t i = 0; i < lanes; ++i)
+        out[i] = i < count ? p[i] : T{};
+}
+
 template <typename L, typename T>
 typename L::F load_partial(const T* p, std::int64_t count) {
-    T padded[lanes] = {};
-    for (std::int64_t i = 0; i < count; ++i)
-        padded[i] = p[i];
+    T padded[lanes];
+    copy_partial(p, count, padded);
     return load<L>(padded);
 }
 

@@ -2,7 +2,10 @@
 // in registers, so that one row and many give the same bits.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/algorithms/float_law.h"
+#include "kernels/algorithms/panel_cache.h"
 #include "kernels/algorithms/tile_decode.h"
 #include "kernels/kernel_table.h"
 #include "quant/tensor_type.h"
@@ -10,9 +13,6 @@
 namespace puna::kernels::algorithms {
 
 inline constexpr std::int64_t most_float_panel_rows = 64;
-/// K goes by parts, so that this much of six rows of activations stays in the first-level cache.
-inline constexpr std::int64_t float_part_columns = 512;
-
 /// From one row of floats to the next: an odd number of cache lines. Rows a power of two apart would share a few sets
 /// of the caches, and push each other out of them.
 static inline std::size_t padded_columns(std::int64_t columns) {
@@ -20,9 +20,9 @@ static inline std::size_t padded_columns(std::int64_t columns) {
     return static_cast<std::size_t>((lines | 1) * lanes);
 }
 
-/// Rows of weights that are decoded together, to be reused for all rows of activations: about half a MiB.
+/// Rows of weights that are decoded together, to be reused for all rows of activations.
 static inline std::int64_t float_panel_rows(std::int64_t columns) {
-    const auto fit = static_cast<std::int64_t>((std::size_t{512} << 10) / (padded_columns(columns) * sizeof(float)));
+    const auto fit = static_cast<std::int64_t>(panel_cache_bytes() / (padded_columns(columns) * sizeof(float)));
     const std::int64_t rows = fit / tile_rows * tile_rows;
     return rows < tile_rows ? tile_rows : rows > most_float_panel_rows ? most_float_panel_rows : rows;
 }
@@ -37,87 +37,94 @@ struct KPart {
     std::int64_t columns;
 };
 
-/// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations. Lanes are
-/// carried from part to part: carry [R][M][lanes].
-template <typename L, int R, int M, typename T>
+/// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations. Of the
+/// sixteen lanes S holds some in registers at a time, and K is run through for each of them. Lanes are carried from
+/// part to part: carry [R][M][lanes].
+template <typename L, typename S, int R, int M, typename T>
 void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_stride, KPart part, float* carry,
                 float* y, std::int64_t y_stride) {
-    typename L::F sums[R][M];
-    for (int r = 0; r < R; ++r) {
-        for (int m = 0; m < M; ++m)
-            sums[r][m] = part.begin == 0 ? L::set(0.0F) : L::load(carry + (r * M + m) * lanes);
-    }
-    const auto accumulate = [&](const auto& load_w, const auto& load_x) PUNA_INLINE_LAMBDA {
-        typename L::F xs[M];
-        for (int m = 0; m < M; ++m)
-            xs[m] = load_x(x + static_cast<std::size_t>(m) * x_stride);
-        for (int r = 0; r < R; ++r) {
-            const auto ws = load_w(w + static_cast<std::size_t>(r) * w_stride);
-            for (int m = 0; m < M; ++m)
-                sums[r][m] = L::fma(ws, xs[m], sums[r][m]);
-        }
-    };
     const std::int64_t whole = part.end / lanes * lanes;
-    for (std::int64_t k = part.begin; k < whole; k += lanes) {
-        if constexpr (M == 1) {  // then weights come from memory, and several lines of a row are on their way
-            for (int r = 0; r < R; ++r)
-                __builtin_prefetch(
-                    reinterpret_cast<const std::byte*>(w + static_cast<std::size_t>(r) * w_stride + k) + row_ahead, 0,
-                    2);
-        }
-        accumulate([k](const T* row) { return load<L>(row + k); }, [k](const float* row) { return L::load(row + k); });
-    }
+    T last_w[R][lanes];  // the columns beyond `whole`, and zeros
+    float last_x[M][lanes];
     if (whole < part.end) {
-        accumulate([&](const T* row) { return load_partial<L>(row + whole, part.end - whole); },
-                   [&](const float* row) { return load_partial<L>(row + whole, part.end - whole); });
+        for (int r = 0; r < R; ++r)
+            copy_partial(w + static_cast<std::size_t>(r) * w_stride + whole, part.end - whole, last_w[r]);
+        for (int m = 0; m < M; ++m)
+            copy_partial(x + static_cast<std::size_t>(m) * x_stride + whole, part.end - whole, last_x[m]);
     }
-    const bool last = part.end == part.columns;
-    for (int r = 0; r < R; ++r) {
-        for (int m = 0; m < M; ++m) {
-            if (last) {
-                y[m * y_stride + r] = L::reduce_add(sums[r][m]);
-            } else {
-                L::store(carry + (r * M + m) * lanes, sums[r][m]);
-            }
+    for (int lane = 0; lane < lanes; lane += S::float_lanes) {
+        typename S::F sums[R][M];
+        for (int r = 0; r < R; ++r) {
+            for (int m = 0; m < M; ++m)
+                sums[r][m] = part.begin == 0 ? S::set(0.0F) : S::load(carry + (r * M + m) * lanes + lane);
         }
+        const auto accumulate = [&](const T* ws, std::size_t ws_stride, const float* xs, std::size_t xs_stride)
+                                    PUNA_INLINE_LAMBDA {
+                                        typename S::F x_lanes[M];
+                                        for (int m = 0; m < M; ++m)
+                                            x_lanes[m] = S::load(xs + static_cast<std::size_t>(m) * xs_stride);
+                                        for (int r = 0; r < R; ++r) {
+                                            const auto w_lanes = load<S>(ws + static_cast<std::size_t>(r) * ws_stride);
+                                            for (int m = 0; m < M; ++m)
+                                                sums[r][m] = S::fma(w_lanes, x_lanes[m], sums[r][m]);
+                                        }
+                                    };
+        for (std::int64_t k = part.begin + lane; k < whole; k += lanes) {
+            if constexpr (M == 1) {  // then weights come from memory, and several lines of a row are on their way
+                for (int r = 0; r < R; ++r)
+                    __builtin_prefetch(
+                        reinterpret_cast<const std::byte*>(w + static_cast<std::size_t>(r) * w_stride + k) + row_ahead,
+                        0, 2);
+            }
+            accumulate(w + k, w_stride, x + k, x_stride);
+        }
+        if (whole < part.end) accumulate(last_w[0] + lane, lanes, last_x[0] + lane, lanes);
+        for (int r = 0; r < R; ++r) {
+            for (int m = 0; m < M; ++m)
+                S::store(carry + (r * M + m) * lanes + lane, sums[r][m]);
+        }
+    }
+    if (part.end < part.columns) return;
+    for (int r = 0; r < R; ++r) {
+        for (int m = 0; m < M; ++m)
+            y[m * y_stride + r] = L::reduce_add(L::load(carry + (r * M + m) * lanes));
     }
 }
 
 /// All of `rows` x `x_rows`, in tiles of R x M and what is left over, by parts of K of `part_columns`: as many as there
 /// are columns, or, for at most most_float_panel_rows rows, fewer.
-template <typename L, int R, int M, typename T>
+template <typename L, typename S, int R, int M, typename T>
 void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const float* x, std::size_t x_stride,
                  std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, float* y,
                  std::int64_t y_stride) {
     alignas(64) float carry[most_float_panel_rows * M * lanes];
-    std::int64_t m = 0;
-    for (; m + M <= x_rows; m += M) {
-        const float* x_tile = x + static_cast<std::size_t>(m) * x_stride;
-        float* y_tile = y + m * y_stride;
-        for (std::int64_t begin = 0; begin < columns; begin += part_columns) {
-            const std::int64_t end = begin + part_columns;
-            const KPart part{begin, end < columns ? end : columns, columns};
-            const auto carried = [&](std::int64_t r) { return part_columns < columns ? carry + r * M * lanes : carry; };
+    const std::int64_t whole = x_rows / M * M;
+    for (std::int64_t m = 0; m < whole; m += M) {
+        for (std::int64_t k = 0; k < columns; k += part_columns) {
+            const KPart part{k, k + part_columns < columns ? k + part_columns : columns, columns};
+            const auto tile = [&]<int Rows>(std::integral_constant<int, Rows>, std::int64_t r) {
+                float* carried = part_columns < columns ? carry + r * M * lanes : carry;
+                float_tile<L, S, Rows, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride,
+                                          x + static_cast<std::size_t>(m) * x_stride, x_stride, part, carried,
+                                          y + m * y_stride + r, y_stride);
+            };
             std::int64_t r = 0;
-            for (; r + R <= rows; r += R) {
-                float_tile<L, R, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, part,
-                                    carried(r), y_tile + r, y_stride);
-            }
-            for (; r < rows; ++r) {
-                float_tile<L, 1, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride, x_tile, x_stride, part,
-                                    carried(r), y_tile + r, y_stride);
-            }
+            for (; r + R <= rows; r += R)
+                tile(std::integral_constant<int, R>{}, r);
+            for (; r < rows; ++r)
+                tile(std::integral_constant<int, 1>{}, r);
         }
     }
     if constexpr (M > 1) {
-        if (m < x_rows) {
-            float_tiles<L, R, M / 2>(w, w_stride, rows, x + static_cast<std::size_t>(m) * x_stride, x_stride,
-                                     x_rows - m, columns, part_columns, y + m * y_stride, y_stride);
+        if (whole < x_rows) {
+            float_tiles<L, S, R, (M + 1) / 2>(w, w_stride, rows, x + static_cast<std::size_t>(whole) * x_stride,
+                                              x_stride, x_rows - whole, columns, part_columns, y + whole * y_stride,
+                                              y_stride);
         }
     }
 }
 
-template <int R, int M>
+template <typename S, int R, int M>
 struct Shape {};
 
 /// Weights that are read as they lie: F32, F16, BF16.
@@ -125,15 +132,15 @@ template <typename L, typename T>
 void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
                            const ActivationMatrix& x, float* y, std::int64_t y_stride) {
     const auto* first = reinterpret_cast<const T*>(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes);
-    const auto tiles = [&]<int R, int M>(Shape<R, M>) PUNA_INLINE_LAMBDA {
-        float_tiles<L, R, M>(first, w.row_bytes / sizeof(T), row_end - row_begin,
-                             reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows, w.columns,
-                             w.columns, y + row_begin, y_stride);
+    const auto tiles = [&]<typename S, int R, int M>(Shape<S, R, M>) PUNA_INLINE_LAMBDA {
+        float_tiles<L, S, R, M>(first, w.row_bytes / sizeof(T), row_end - row_begin,
+                                reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows, w.columns,
+                                w.columns, y + row_begin, y_stride);
     };
     if (x.rows == 1) {
-        tiles(Shape<L::float_stream_rows, 1>{});
+        tiles(Shape<L, L::float_stream_rows, 1>{});
     } else {
-        tiles(Shape<L::float_tile_rows, L::float_tile_columns>{});
+        tiles(Shape<typename L::FloatTile, L::float_tile_rows, L::float_tile_columns>{});
     }
 }
 
@@ -174,9 +181,9 @@ void float_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
             decode_row<L>(type, w.data + static_cast<std::size_t>(begin + r) * w.row_bytes, w.columns,
                           panel + static_cast<std::size_t>(r) * panel_stride);
         }
-        float_tiles<L, L::float_tile_rows, L::float_tile_columns>(
+        float_tiles<L, typename L::FloatTile, L::float_tile_rows, L::float_tile_columns>(
             panel, panel_stride, rows, reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows,
-            w.columns, float_part_columns, y + begin, y_stride);
+            w.columns, L::float_part_columns, y + begin, y_stride);
     }
 }
 

@@ -13,17 +13,17 @@
 
 namespace puna::kernels::algorithms {
 
-inline constexpr std::size_t row_vector_bytes = 64;  // sixteen floats
-
-/// Bytes of one law block of a tile in a panel: quads, scales, then negative mins where the type has them.
-template <int Width, bool HasMin, std::size_t QuadBytes = quad_bytes>
-constexpr std::size_t panel_block_bytes = Width / 4 * QuadBytes + (HasMin ? 2 : 1) * row_vector_bytes;
+/// Columns of a panel, of a matrix's `columns`.
+template <typename L>
+std::int64_t panel_part(std::int64_t columns) {
+    return columns < L::panel_columns() ? columns : L::panel_columns();
+}
 
 /// Enough for any type: law blocks of 16 without, of 32 with mins.
 template <typename L>
 std::size_t panel_bytes(std::int64_t columns) {
-    const std::int64_t part = columns < L::panel_columns ? columns : L::panel_columns;
-    return static_cast<std::size_t>(L::panel_tiles * part / 16) * panel_block_bytes<16, true, L::most_panel_quad_bytes>;
+    return static_cast<std::size_t>(L::panel_tiles * panel_part<L>(columns) / 16) *
+           panel_block_bytes<16, true, L::most_panel_quad_bytes>;
 }
 
 /// Rows beyond the matrix's end are copies of nothing: a last, partial tile of `count` rows is moved to `spare` and
@@ -172,7 +172,7 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
     using Panel = typename P::Panel;
     constexpr int most = Type::width == 16 ? L::integer_tile_columns_of_16 : L::integer_tile_columns;
     constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min, Panel::bytes>;
-    const std::int64_t part = w.columns < L::panel_columns ? w.columns : L::panel_columns;
+    const std::int64_t part = panel_part<L>(w.columns);
     const std::size_t tile_bytes = static_cast<std::size_t>(part / Type::width) * block_bytes;
     const auto panel_at = [&](std::int64_t t) { return scratch + static_cast<std::size_t>(t) * tile_bytes; };
     const std::int64_t panel_rows = L::panel_tiles * L::rows;

@@ -1,4 +1,4 @@
-// How a panel holds the quads of decoded weights.
+// How a panel holds decoded weights.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,12 @@
 
 namespace puna::kernels::algorithms {
 
-inline constexpr std::size_t quad_bytes = 64;  // sixteen rows of four bytes
+inline constexpr std::size_t quad_bytes = 64;        // sixteen rows of four bytes
+inline constexpr std::size_t row_vector_bytes = 64;  // sixteen floats
+
+/// Bytes of one law block of a tile in a panel: quads, scales, then negative mins where the type has them.
+template <int Width, bool HasMin, std::size_t QuadBytes = quad_bytes>
+constexpr std::size_t panel_block_bytes = Width / 4 * QuadBytes + (HasMin ? 2 : 1) * row_vector_bytes;
 
 /// As they are decoded: a byte a weight, q + bias.
 template <typename L>

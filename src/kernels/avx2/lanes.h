@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/algorithms/panel_cache.h"
 #include "kernels/algorithms/panel_quads.h"
 #include "kernels/avx2/eight.h"
 
@@ -26,9 +27,14 @@ struct Avx2 {
     };
     using Q = I;
 
-    static constexpr int float_tile_rows = 2;
-    static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
+    // Tiles of float products: eight of the sixteen lanes at a time, so that twelve sums and what they take stay in
+    // registers, and loads are fewer than products.
+    using FloatTile = Eight;
+    static constexpr int float_lanes = 16;
+    static constexpr int float_tile_rows = 4;
     static constexpr int float_tile_columns = 3;
+    static constexpr std::int64_t float_part_columns = 1024;
+    static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
     static constexpr int integer_tile_columns = 4;
     static constexpr int integer_tile_columns_of_16 = 3;  // law blocks of 16: floats are at hand twice as often
 
@@ -39,8 +45,11 @@ struct Avx2 {
     static constexpr int most_few = 2;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 1;
-    static constexpr std::int64_t panel_columns = 4096;
     static constexpr std::size_t most_panel_quad_bytes = 2 * algorithms::quad_bytes;
+    static std::int64_t panel_columns() {
+        constexpr std::size_t most_column_bytes = algorithms::panel_block_bytes<16, true, most_panel_quad_bytes> / 16;
+        return static_cast<std::int64_t>(algorithms::panel_cache_bytes() / most_column_bytes / 256) * 256;
+    }
 
     // --- floats
     // -------------------------------------------------------------------------------------------------------
@@ -50,17 +59,8 @@ struct Avx2 {
         _mm256_storeu_ps(p, a.low);
         _mm256_storeu_ps(p + 8, a.high);
     }
-    static F from_f16(const std::uint16_t* p) {
-        return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
-                _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
-    }
-    static F from_bf16(const std::uint16_t* p) {
-        const auto widen = [](const std::uint16_t* half) {
-            const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(half)));
-            return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
-        };
-        return {widen(p), widen(p + 8)};
-    }
+    static F from_f16(const std::uint16_t* p) { return {Eight::from_f16(p), Eight::from_f16(p + 8)}; }
+    static F from_bf16(const std::uint16_t* p) { return {Eight::from_bf16(p), Eight::from_bf16(p + 8)}; }
     static F add(F a, F b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
     static F sub(F a, F b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
     static F mul(F a, F b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }

@@ -19,9 +19,12 @@ struct Avx512 {
     using I = __m512i;
     using Q = __m512i;
 
+    using FloatTile = Avx512;
+    static constexpr int float_lanes = 16;
     static constexpr int float_tile_rows = 4;
     static constexpr int float_stream_rows = 8;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 6;
+    static constexpr std::int64_t float_part_columns = 512;
     static constexpr int integer_tile_columns = 6;
     static constexpr int integer_tile_columns_of_16 = 6;
 
@@ -30,7 +33,7 @@ struct Avx512 {
     static constexpr int most_few = 4;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 4;
-    static constexpr std::int64_t panel_columns = INT64_MAX;
+    static std::int64_t panel_columns() { return INT64_MAX; }
     static constexpr std::size_t most_panel_quad_bytes = algorithms::quad_bytes;
 
     // --- floats
