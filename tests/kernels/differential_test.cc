@@ -208,6 +208,16 @@ TEST_P(MatmulTest, RandomShapes) {
     }
 }
 
+/// Longer than what any set keeps of K at a time, and, for floats, a last part that is no multiple of the lanes.
+TEST_P(MatmulTest, LongRows) {
+    Random random(4);
+    const std::int64_t columns = GetParam().block_elements == 1 ? 9001 : 14'336 + GetParam().block_elements;
+    for (const Activations kind : kinds_for(GetParam())) {
+        for (const std::int64_t x_rows : {1, 5, 9})
+            check({GetParam(), 19, columns, x_rows}, kind, random);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, MatmulTest, testing::ValuesIn(computing_types()),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
