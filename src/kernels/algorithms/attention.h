@@ -172,11 +172,11 @@ void attend_block(const AttentionTask& task, const T* k, const T* v, std::int64_
         while (same < most_rows && row + same < task.rows && valid_of(row + same) == valid)
             ++same;
         if (valid > 0) {
-            if (same == 4) {
-                attend_rows<L, 4>(task, k, v, row, valid);
-            } else {
-                if (same >= 2) attend_rows<L, 2>(task, k, v, row, valid);
-                if (same != 2) attend_rows<L, 1>(task, k, v, row + same - 1, valid);
+            switch (same) {
+                case 1: attend_rows<L, 1>(task, k, v, row, valid); break;
+                case 2: attend_rows<L, 2>(task, k, v, row, valid); break;
+                case 3: attend_rows<L, 3>(task, k, v, row, valid); break;
+                default: attend_rows<L, most_rows>(task, k, v, row, valid); break;
             }
         }
         row += same;
@@ -197,7 +197,7 @@ void attend_as(const AttentionTask& task) {
     }
     if (positions > attention_segment_positions) positions = attention_segment_positions;
 
-    const bool keep_widened = sizeof(T) == 2 && task.rows > most_rows;
+    const bool keep_widened = sizeof(T) == 2 && task.rows > 1;  // faster from the second use on
     float widened[2 * kv_block_positions * max_head_dim];
     for (std::int64_t b = 0; b * kv_block_positions < positions; ++b) {
         const T* k = reinterpret_cast<const T*>(task.blocks[b]) +
