@@ -164,12 +164,34 @@ TEST_F(Tools, PerplexitySavesABaseAndComparesWithIt) {
               "invalid_argument");
 }
 
-TEST_F(Tools, PerplexityOfTheDefaultsIsThatOfFloat32) {
-    const std::string text = "/usr/share/common-licenses/GFDL-1.3";  // every Debian has it
-    const Json json = json_of({"perplexity", "-m", demo(), "-f", text, "--chunks", "1", "--kl-to", "float32"});
-    EXPECT_EQ(json["tokens_scored"], 255);
-    EXPECT_LT(json["kl"]["mean"], 1e-5);
-    EXPECT_GT(json["kl"]["same_top"], 0.99);
+/// The defaults, f16 KV included, against float32 activations and f32 KV, on each set of vector kernels. Generic's bits
+/// are theirs (the same law, which the tests of the kernels compare), and it is slow.
+class Fidelity : public Tools {
+  protected:
+    static void expect_that_defaults_lose_nothing(const std::string& model) {
+        const std::string text = "/usr/share/common-licenses/GFDL-1.3";  // every Debian has it
+        for (const Json& isa : json_of({"doctor"})["isas"]) {
+            if (isa == "generic") continue;
+            SCOPED_TRACE(isa);
+            const Json json = json_of({"perplexity", "-m", model, "-f", text, "--chunks", "1", "--kl-to", "float32",
+                                       "--isa", isa.get<std::string>()});
+            EXPECT_EQ(json["tokens_scored"], 255);
+            EXPECT_LT(json["kl"]["mean"], 1e-5);
+            EXPECT_GT(json["kl"]["same_top"], 0.99);
+            const double exact = json["kl"]["reference"]["perplexity"];
+            EXPECT_NEAR(json["perplexity"].get<double>() / exact, 1.0, 0.001);
+        }
+    }
+};
+
+TEST_F(Fidelity, DefaultsAreAsGoodAsFloat32) {
+    expect_that_defaults_lose_nothing(demo());
+}
+
+TEST_F(Fidelity, DefaultsAreAsGoodAsFloat32WithWeightsOf16Bits) {
+    const std::string copy = folder_.path("f16.gguf");
+    ASSERT_EQ(run_puna({"quantize", demo(), copy, "F16"}).exit_code, 0);
+    expect_that_defaults_lose_nothing(copy);
 }
 
 TEST_F(Tools, PerplexityTellsPeopleHowFarItIs) {
