@@ -15,10 +15,6 @@ namespace {
 constexpr std::size_t help_column = 30;
 constexpr std::size_t help_width = 100;
 
-Error usage_error(std::string message, std::string hint = {}) {
-    return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
-}
-
 /// "--num-threads" of "-t,--num-threads".
 std::string long_name(const std::string& names) {
     return names.substr(names.rfind(',') + 1);
@@ -61,6 +57,10 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t width
 }
 
 }  // namespace
+
+Error usage_error(std::string message, std::string hint) {
+    return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
 
 struct Flags::Parser {
     CLI::App app;

@@ -15,6 +15,9 @@
 
 namespace puna::cli {
 
+/// What was asked for cannot be: invalid_argument.
+Error usage_error(std::string message, std::string hint = {});
+
 struct IntegerRange {
     std::uint64_t min = 0;
     std::uint64_t max = std::numeric_limits<std::uint64_t>::max();

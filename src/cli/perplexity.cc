@@ -87,7 +87,7 @@ void PerplexityCommand::declare(Flags& flags) {
 
 /// Tells how far the measurement is: over one line on a terminal, else on lines of their own, not more than one in ten
 /// seconds.
-class ProgressLine {
+class PerplexityLine {
   public:
     void show(const convert::PerplexityResult& so_far, std::int64_t all_chunks) {
         const auto now = std::chrono::steady_clock::now();
@@ -177,7 +177,7 @@ Result<convert::PerplexityResult> PerplexityCommand::measure(const std::shared_p
                      kernels::law_id(choice.activations), choice.threads));
 
     PUNA_TRY(std::optional<convert::KlBaseWriter> recording, start_recording(*model, text));
-    ProgressLine line;
+    PerplexityLine line;
     const auto progress = [&](const convert::PerplexityResult& so_far, std::int64_t all_chunks) {
         line.show(so_far, all_chunks);
         return !interrupts.interrupted();

@@ -7,14 +7,6 @@
 #include "base/try.h"
 
 namespace puna::cli {
-namespace {
-
-Error usage_error(std::string message, std::string hint) {
-    return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
-}
-
-}  // namespace
-
 void RunOptions::declare(Flags& flags) {
     flags.section("Model and prompt");
     declare_model(flags, model);

@@ -9,14 +9,6 @@
 #include "cli/sampling_parameters.h"
 
 namespace puna::cli {
-namespace {
-
-Error usage_error(std::string message, std::string hint) {
-    return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
-}
-
-}  // namespace
-
 void SamplingFlags::declare(Flags& flags) {
     flags_ = &flags;
     flags.section("Choosing tokens");

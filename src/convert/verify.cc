@@ -18,19 +18,19 @@ using formats::TensorPart;
 using quant::TensorType;
 
 // Pieces between two calls of `progress`.
-constexpr std::uint64_t chunk_pieces = 256;
+constexpr std::uint64_t pieces_at_once = 256;
 // Bytes without weights that are read between two calls of `progress`.
 constexpr std::uint64_t gap_step = std::uint64_t{32} << 20;
 
-struct Count {
+struct NonFinite {
     std::uint64_t nans = 0;
     std::uint64_t infinities = 0;
     std::optional<std::uint64_t> first;
 };
 
 /// Of values whose first is element `first` of the tensor.
-Count count_non_finite(const double* values, std::uint64_t elements, std::uint64_t first) {
-    Count count;
+NonFinite count_non_finite(const double* values, std::uint64_t elements, std::uint64_t first) {
+    NonFinite count;
     for (std::uint64_t i = 0; i < elements; ++i) {
         if (std::isfinite(values[i])) continue;
         ++(std::isnan(values[i]) ? count.nans : count.infinities);
@@ -46,7 +46,7 @@ bool may_be_non_finite(TensorType type) {
 }
 
 /// A part of a tensor in the file that is read.
-struct Place {
+struct TensorPlace {
     std::size_t tensor;
     const TensorPart* part;
     std::uint64_t first_element;  // of the tensor, in this part
@@ -76,15 +76,15 @@ class Verifier {
                 continue;
             }
             result_.elements_scanned += tensor.elements();
-            const Count& count = counts_[i];
+            const NonFinite& count = counts_[i];
             if (count.first) result_.non_finite.push_back({&tensor, count.nans, count.infinities, *count.first});
         }
         return std::move(result_);
     }
 
   private:
-    std::vector<Place> places_in(const base::FileMapping& mapping) const {
-        std::vector<Place> places;
+    std::vector<TensorPlace> places_in(const base::FileMapping& mapping) const {
+        std::vector<TensorPlace> places;
         for (std::size_t i = 0; i < model_.tensors.size(); ++i) {
             const quant::TypeInfo& type = quant::type_info(model_.tensors[i].type);
             std::uint64_t element = 0;
@@ -94,7 +94,7 @@ class Verifier {
             }
         }
         std::sort(places.begin(), places.end(),
-                  [](const Place& a, const Place& b) { return a.part->data.data() < b.part->data.data(); });
+                  [](const TensorPlace& a, const TensorPlace& b) { return a.part->data.data() < b.part->data.data(); });
         return places;
     }
 
@@ -103,9 +103,9 @@ class Verifier {
         mapping_ = &mapping;
         digest_ = &digest;
         hashed_ = 0;
-        const std::vector<Place> places = places_in(mapping);
+        const std::vector<TensorPlace> places = places_in(mapping);
         VerifiedFile file = {mapping.path(), mapping.bytes().size(), places.size(), 0, 0, ""};
-        for (const Place& place : places) {
+        for (const TensorPlace& place : places) {
             PUNA_CHECK(hash_to(offset_of(place.part->data)));
             PUNA_CHECK(scan(place));
             file.tensor_bytes += place.part->data.size();
@@ -138,14 +138,14 @@ class Verifier {
         return {};
     }
 
-    Result<void> scan(const Place& place) {
+    Result<void> scan(const TensorPlace& place) {
         const quant::TypeInfo& type = quant::type_info(model_.tensors[place.tensor].type);
         const std::span<const std::byte> data = place.part->data;
         if (!may_be_non_finite(type.type)) return hash_to(offset_of(data) + data.size());
         const std::uint64_t piece_bytes = bytes_of(type, piece_elements);
-        for (std::uint64_t begin = 0; begin < data.size(); begin += chunk_pieces * piece_bytes) {
+        for (std::uint64_t begin = 0; begin < data.size(); begin += pieces_at_once * piece_bytes) {
             const auto chunk =
-                data.subspan(begin, std::min<std::uint64_t>(chunk_pieces * piece_bytes, data.size() - begin));
+                data.subspan(begin, std::min<std::uint64_t>(pieces_at_once * piece_bytes, data.size() - begin));
             // Tensors of some formats may share bytes, which go into the digest once.
             const auto unhashed = chunk.subspan(std::min<std::uint64_t>(hashed_ - offset_of(chunk), chunk.size()));
             const std::uint64_t pieces = (chunk.size() + piece_bytes - 1) / piece_bytes;
@@ -164,14 +164,14 @@ class Verifier {
                 read_values(type.type, piece.data(), values, elements);
                 piece_counts_[index - 1] = count_non_finite(values, elements, element + (index - 1) * piece_elements);
             });
-            for (const Count& count : piece_counts_)
+            for (const NonFinite& count : piece_counts_)
                 add(counts_[place.tensor], count);
             PUNA_CHECK(done_with(unhashed));
         }
         return {};
     }
 
-    static void add(Count& sum, const Count& count) {
+    static void add(NonFinite& sum, const NonFinite& count) {
         sum.nans += count.nans;
         sum.infinities += count.infinities;
         if (!sum.first) sum.first = count.first;
@@ -192,9 +192,9 @@ class Verifier {
     const formats::ModelFile& model_;
     base::ThreadPool& pool_;
     const VerifyProgress& progress_;
-    std::vector<double> scratch_;      // [threads][piece_elements]
-    std::vector<Count> counts_;        // [tensors]
-    std::vector<Count> piece_counts_;  // [pieces of the chunk]
+    std::vector<double> scratch_;          // [threads][piece_elements]
+    std::vector<NonFinite> counts_;        // [tensors]
+    std::vector<NonFinite> piece_counts_;  // [pieces of the chunk]
     Verification result_;
     std::uint64_t done_ = 0;
     std::uint64_t all_ = 0;

@@ -21,7 +21,7 @@ using quant::TensorType;
 using quant::TypeInfo;
 
 // Pieces between two writes.
-constexpr std::uint64_t chunk_pieces = 512;
+constexpr std::uint64_t pieces_to_write = 512;
 
 /// The largest magnitude that a type stores without overflow of its numbers or scales.
 float largest_storable(TensorType type) {
@@ -225,7 +225,7 @@ class ModelWriter {
   private:
     Result<void> write(const PlannedTensor& tensor) {
         Conversion conversion(tensor, pool_, plan_.exact);
-        constexpr std::uint64_t chunk = piece_elements * chunk_pieces;
+        constexpr std::uint64_t chunk = piece_elements * pieces_to_write;
         for (std::uint64_t first = 0; first < conversion.elements(); first += chunk) {
             const std::uint64_t count = std::min(chunk, conversion.elements() - first);
             const std::uint64_t bytes = conversion.result_bytes(count);

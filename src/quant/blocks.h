@@ -11,6 +11,8 @@ namespace puna::quant {
 
 /// Elements of a block of the "K" types, also called a super-block.
 constexpr int super_block = 256;
+/// Of all others.
+constexpr int small_block = 32;
 
 /// w = d * (q - 8). Byte i holds element i in its low nibble, element i + 16 in its high nibble.
 struct BlockQ4_0 {

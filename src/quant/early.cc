@@ -13,8 +13,6 @@
 namespace puna::quant {
 namespace {
 
-constexpr int width = 32;
-
 /// Which two elements share a byte, the first of them in its low nibble.
 enum class Pairs {
     adjacent,  // 2 i and 2 i + 1, to GGJT v1
@@ -47,8 +45,8 @@ float load_f32(const std::uint8_t (&bytes)[4]) {
 }
 
 template <Pairs pairs>
-void read_nibbles(const std::uint8_t (&qs)[16], std::uint8_t (&codes)[width]) {
-    for (int i = 0; i < width; ++i) {
+void read_nibbles(const std::uint8_t (&qs)[16], std::uint8_t (&codes)[small_block]) {
+    for (int i = 0; i < small_block; ++i) {
         const int low_or_high = pairs == Pairs::adjacent ? qs[i / 2] >> (4 * (i % 2)) : nibble(qs, i);
         codes[i] = static_cast<std::uint8_t>(low_or_high & 15);
     }
@@ -59,9 +57,9 @@ void read_nibbles(const std::uint8_t (&qs)[16], std::uint8_t (&codes)[width]) {
 /// Unlike the laws of today's types, scale * q may round here, as in the programs that the files were made for.
 template <Pairs pairs>
 void read_q4_0(const EarlyQ4_0& block, int, LawBlock* out) {
-    std::uint8_t codes[width];
+    std::uint8_t codes[small_block];
     read_nibbles<pairs>(block.qs, codes);
-    for (int i = 0; i < width; ++i)
+    for (int i = 0; i < small_block; ++i)
         out->q[i] = static_cast<std::int8_t>(codes[i] - 8);
     out->scale = load_f32(block.d);
     out->min = 0.0f;
@@ -69,35 +67,35 @@ void read_q4_0(const EarlyQ4_0& block, int, LawBlock* out) {
 
 template <Pairs pairs>
 void read_q4_1(const EarlyQ4_1& block, int, LawBlock* out) {
-    std::uint8_t codes[width];
+    std::uint8_t codes[small_block];
     read_nibbles<pairs>(block.qs, codes);
-    for (int i = 0; i < width; ++i)
+    for (int i = 0; i < small_block; ++i)
         out->q[i] = static_cast<std::int8_t>(codes[i]);
     out->scale = load_f32(block.d);
     out->min = -load_f32(block.m);
 }
 
 /// Fifth bits have always stood as in Q5_0 of today, the bit of element i at place i.
-void add_fifth_bits(const std::uint8_t (&qh)[4], std::uint8_t (&codes)[width]) {
-    for (int i = 0; i < width; ++i)
+void add_fifth_bits(const std::uint8_t (&qh)[4], std::uint8_t (&codes)[small_block]) {
+    for (int i = 0; i < small_block; ++i)
         codes[i] = static_cast<std::uint8_t>(codes[i] | (((qh[i / 8] >> (i % 8)) & 1) << 4));
 }
 
-void read_q5_0(const BlockQ5_0& block, int, LawBlock* out) {
-    std::uint8_t codes[width];
+void read_early_q5_0(const BlockQ5_0& block, int, LawBlock* out) {
+    std::uint8_t codes[small_block];
     read_nibbles<Pairs::adjacent>(block.qs, codes);
     add_fifth_bits(block.qh, codes);
-    for (int i = 0; i < width; ++i)
+    for (int i = 0; i < small_block; ++i)
         out->q[i] = static_cast<std::int8_t>(codes[i] - 16);
     out->scale = load_f16(block.d);
     out->min = 0.0f;
 }
 
-void read_q5_1(const BlockQ5_1& block, int, LawBlock* out) {
-    std::uint8_t codes[width];
+void read_early_q5_1(const BlockQ5_1& block, int, LawBlock* out) {
+    std::uint8_t codes[small_block];
     read_nibbles<Pairs::adjacent>(block.qs, codes);
     add_fifth_bits(block.qh, codes);
-    for (int i = 0; i < width; ++i)
+    for (int i = 0; i < small_block; ++i)
         out->q[i] = static_cast<std::int8_t>(codes[i]);
     out->scale = load_f16(block.d);
     out->min = -load_f16(block.m);
@@ -134,7 +132,7 @@ class Narrowing {
 
 template <Pairs pairs>
 bool repack_q4_0(const EarlyQ4_0& from, BlockQ4_0* to, Narrowing& narrowing) {
-    std::uint8_t codes[width];
+    std::uint8_t codes[small_block];
     read_nibbles<pairs>(from.qs, codes);
     pack_nibbles(codes, to->qs);
     return narrowing.store(from.d, to->d);
@@ -142,7 +140,7 @@ bool repack_q4_0(const EarlyQ4_0& from, BlockQ4_0* to, Narrowing& narrowing) {
 
 template <Pairs pairs>
 bool repack_q4_1(const EarlyQ4_1& from, BlockQ4_1* to, Narrowing& narrowing) {
-    std::uint8_t codes[width];
+    std::uint8_t codes[small_block];
     read_nibbles<pairs>(from.qs, codes);
     pack_nibbles(codes, to->qs);
     const bool scale = narrowing.store(from.d, to->d);
@@ -153,7 +151,7 @@ bool repack_q4_1(const EarlyQ4_1& from, BlockQ4_1* to, Narrowing& narrowing) {
 /// Q5_0 and Q5_1: nothing but the order of nibbles.
 template <typename Block>
 bool repack_q5(const Block& from, Block* to, Narrowing&) {
-    std::uint8_t codes[width];
+    std::uint8_t codes[small_block];
     read_nibbles<Pairs::adjacent>(from.qs, codes);
     *to = from;
     pack_nibbles(codes, to->qs);
@@ -171,9 +169,9 @@ Repacked repack(const std::byte* blocks, std::byte* out, std::size_t count) {
     auto* to = reinterpret_cast<To*>(out);
     Narrowing narrowing;
     Repacked result;
-    for (std::size_t b = 0; b < count / width; ++b) {
+    for (std::size_t b = 0; b < count / small_block; ++b) {
         const bool kept = repack_block(from[b], to + b, narrowing);
-        if (!kept && result.first_lost == Repacked::none) result.first_lost = b * width;
+        if (!kept && result.first_lost == Repacked::none) result.first_lost = b * small_block;
     }
     result.largest_error = narrowing.largest_error();
     return result;
@@ -181,8 +179,8 @@ Repacked repack(const std::byte* blocks, std::byte* out, std::size_t count) {
 
 template <typename From, typename To, ReadLaw<From> read, bool (*repack_block)(const From&, To*, Narrowing&)>
 constexpr TypeInfo early_type(TensorType type, std::string_view name, TensorType successor) {
-    TypeInfo info = known_type(type, name, width, sizeof(From));
-    info.to_float = decode<From, width, width, read>;
+    TypeInfo info = known_type(type, name, small_block, sizeof(From));
+    info.to_float = decode<From, small_block, small_block, read>;
     info.decoded_only = true;
     info.successor = successor;
     info.repack = repack<From, To, repack_block>;
@@ -192,15 +190,15 @@ constexpr TypeInfo early_type(TensorType type, std::string_view name, TensorType
 constexpr Pairs v1 = Pairs::adjacent;
 constexpr Pairs v2 = Pairs::halves;
 
-constexpr std::array types = {
+constexpr std::array early_table = {
     early_type<EarlyQ4_0, BlockQ4_0, read_q4_0<v1>, repack_q4_0<v1>>(TensorType::Q4_0_GGJT1, "Q4_0_GGJT1",
                                                                      TensorType::Q4_0),
     early_type<EarlyQ4_1, BlockQ4_1, read_q4_1<v1>, repack_q4_1<v1>>(TensorType::Q4_1_GGJT1, "Q4_1_GGJT1",
                                                                      TensorType::Q4_1),
-    early_type<BlockQ5_0, BlockQ5_0, read_q5_0, repack_q5<BlockQ5_0>>(TensorType::Q5_0_GGJT1, "Q5_0_GGJT1",
-                                                                      TensorType::Q5_0),
-    early_type<BlockQ5_1, BlockQ5_1, read_q5_1, repack_q5<BlockQ5_1>>(TensorType::Q5_1_GGJT1, "Q5_1_GGJT1",
-                                                                      TensorType::Q5_1),
+    early_type<BlockQ5_0, BlockQ5_0, read_early_q5_0, repack_q5<BlockQ5_0>>(TensorType::Q5_0_GGJT1, "Q5_0_GGJT1",
+                                                                            TensorType::Q5_0),
+    early_type<BlockQ5_1, BlockQ5_1, read_early_q5_1, repack_q5<BlockQ5_1>>(TensorType::Q5_1_GGJT1, "Q5_1_GGJT1",
+                                                                            TensorType::Q5_1),
     early_type<EarlyQ4_0, BlockQ4_0, read_q4_0<v2>, repack_q4_0<v2>>(TensorType::Q4_0_GGJT2, "Q4_0_GGJT2",
                                                                      TensorType::Q4_0),
     early_type<EarlyQ4_1, BlockQ4_1, read_q4_1<v2>, repack_q4_1<v2>>(TensorType::Q4_1_GGJT2, "Q4_1_GGJT2",
@@ -211,7 +209,7 @@ constexpr std::array types = {
 }  // namespace
 
 std::span<const TypeInfo> early_types() {
-    return types;
+    return early_table;
 }
 
 }  // namespace puna::quant

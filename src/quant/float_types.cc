@@ -61,7 +61,7 @@ constexpr TypeInfo decoded_type(TensorType type, std::string_view name, std::uin
     return info;
 }
 
-constexpr std::array types = {
+constexpr std::array float_table = {
     computing_type(TensorType::F32, "F32", 4, f32_to_float, f32_from_float),
     computing_type(TensorType::F16, "F16", 2, two_byte_to_float<f16_to_f32>, two_byte_from_float<f32_to_f16>),
     computing_type(TensorType::BF16, "BF16", 2, two_byte_to_float<bf16_to_f32>, two_byte_from_float<f32_to_bf16>),
@@ -82,7 +82,7 @@ constexpr std::array types = {
 }  // namespace
 
 std::span<const TypeInfo> float_types() {
-    return types;
+    return float_table;
 }
 
 }  // namespace puna::quant

@@ -9,11 +9,9 @@
 namespace puna::quant {
 namespace {
 
-constexpr int width = 32;
-
 /// `qs`: the 16 bytes of 32 codes.
 void read_codes(const std::uint8_t* qs, LawBlock* out) {
-    for (int i = 0; i < width; ++i)
+    for (int i = 0; i < small_block; ++i)
         out->q[i] = iq4_values[nibble(qs, i)];
 }
 
@@ -45,15 +43,15 @@ constexpr int extreme = iq4_values[0];
 /// Encodes 32 values under a given scale.
 void write_codes(const float* values, float scale, std::uint8_t (&qs)[16]) {
     const float inverse = reciprocal_or_zero(scale);
-    std::uint8_t codes[width];
-    for (int i = 0; i < width; ++i)
+    std::uint8_t codes[small_block];
+    for (int i = 0; i < small_block; ++i)
         codes[i] = static_cast<std::uint8_t>(nearest_code(values[i] * inverse));
     pack_nibbles(codes, qs);
 }
 
 template <typename Weights>
 void write_iq4_nl(const float* values, Weights w, BlockIQ4_NL* block) {
-    const std::uint16_t d = f32_to_f16(fit_scale<width>(values, w, extreme, nearest_value).scale);
+    const std::uint16_t d = f32_to_f16(fit_scale<small_block>(values, w, extreme, nearest_value).scale);
     store_u16(block->d, d);
     write_codes(values, f16_to_f32(d), block->qs);
 }
@@ -69,25 +67,25 @@ void write_iq4_xs(const float* values, Weights w, BlockIQ4_XS* block) {
         block->scales_l[s / 2] |= static_cast<std::uint8_t>((scale & 15) << (4 * (s % 2)));
         high = static_cast<std::uint16_t>(high | ((scale >> 4) << (2 * s)));
         std::uint8_t qs[16];
-        write_codes(values + width * s, scales.scale(s), qs);
+        write_codes(values + small_block * s, scales.scale(s), qs);
         std::copy(std::begin(qs), std::end(qs), block->qs + 16 * s);
     }
     store_u16(block->scales_h, high);
 }
 
-constexpr std::array types = {
-    with_importance<BlockIQ4_NL, width, write_iq4_nl<Importance>>(
-        quantized_type<BlockIQ4_NL, width, width, read_iq4_nl, write_evenly<BlockIQ4_NL, write_iq4_nl<Even>>>(
-            TensorType::IQ4_NL, "IQ4_NL", false)),
+constexpr std::array iq4_table = {
+    with_importance<BlockIQ4_NL, small_block, write_iq4_nl<Importance>>(
+        quantized_type<BlockIQ4_NL, small_block, small_block, read_iq4_nl,
+                       write_evenly<BlockIQ4_NL, write_iq4_nl<Even>>>(TensorType::IQ4_NL, "IQ4_NL", false)),
     with_importance<BlockIQ4_XS, super_block, write_iq4_xs<Importance>>(
-        quantized_type<BlockIQ4_XS, super_block, width, read_iq4_xs, write_evenly<BlockIQ4_XS, write_iq4_xs<Even>>>(
-            TensorType::IQ4_XS, "IQ4_XS", false)),
+        quantized_type<BlockIQ4_XS, super_block, small_block, read_iq4_xs,
+                       write_evenly<BlockIQ4_XS, write_iq4_xs<Even>>>(TensorType::IQ4_XS, "IQ4_XS", false)),
 };
 
 }  // namespace
 
 std::span<const TypeInfo> iq4_types() {
-    return types;
+    return iq4_table;
 }
 
 }  // namespace puna::quant

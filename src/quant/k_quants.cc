@@ -187,7 +187,7 @@ constexpr TypeInfo type(TensorType id, std::string_view name, bool has_min) {
         quantized_type<Block, super_block, width, read, write_evenly<Block, write>>(id, name, has_min));
 }
 
-constexpr std::array types = {
+constexpr std::array k_quant_table = {
     type<BlockQ2_K, 16, read_q2_k, write_q2_k<Even>, write_q2_k<Importance>>(TensorType::Q2_K, "Q2_K", true),
     type<BlockQ3_K, 16, read_q3_k, write_q3_k<Even>, write_q3_k<Importance>>(TensorType::Q3_K, "Q3_K", false),
     type<BlockQ4_K, 32, read_q4_k, write_q4_k<Even>, write_q4_k<Importance>>(TensorType::Q4_K, "Q4_K", true),
@@ -198,7 +198,7 @@ constexpr std::array types = {
 }  // namespace
 
 std::span<const TypeInfo> k_quant_types() {
-    return types;
+    return k_quant_table;
 }
 
 }  // namespace puna::quant

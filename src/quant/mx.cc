@@ -10,10 +10,8 @@
 namespace puna::quant {
 namespace {
 
-constexpr int width = 32;
-
 void read_mxfp4(const BlockMXFP4& block, int, LawBlock* out) {
-    for (int i = 0; i < width; ++i)
+    for (int i = 0; i < small_block; ++i)
         out->q[i] = mxfp4_values[nibble(block.qs, i)];
     out->scale = e8m0_half_to_f32(block.e);
     out->min = 0.0f;
@@ -32,24 +30,24 @@ std::uint8_t nearest_code(float x, float scale) {
 /// The exponent as section 6.3 of the specification has it: floor(log2(amax)) less 2, the exponent of E2M1's largest
 /// number. Values beyond 6 times the scale are clipped to it.
 void write_mxfp4(const float* values, BlockMXFP4* block) {
-    const float largest = std::fabs(largest_magnitude(values, width));
+    const float largest = std::fabs(largest_magnitude(values, small_block));
     // ilogb of infinity is the largest int, hence the bounds before the sum.
     block->e = largest > 0.0f ? static_cast<std::uint8_t>(std::clamp(std::ilogb(largest), -125, 127) - 2 + 127) : 0;
     const float scale = e8m0_half_to_f32(block->e);
-    std::uint8_t codes[width];
-    for (int i = 0; i < width; ++i)
+    std::uint8_t codes[small_block];
+    for (int i = 0; i < small_block; ++i)
         codes[i] = nearest_code(values[i], scale);
     pack_nibbles(codes, block->qs);
 }
 
-constexpr std::array types = {
-    quantized_type<BlockMXFP4, width, width, read_mxfp4, write_mxfp4>(TensorType::MXFP4, "MXFP4", false),
+constexpr std::array mx_table = {
+    quantized_type<BlockMXFP4, small_block, small_block, read_mxfp4, write_mxfp4>(TensorType::MXFP4, "MXFP4", false),
 };
 
 }  // namespace
 
 std::span<const TypeInfo> mx_types() {
-    return types;
+    return mx_table;
 }
 
 }  // namespace puna::quant

@@ -1,15 +1,10 @@
 #include "sampling/selection.h"
 
 #include <algorithm>
-#include <limits>
+
+#include "sampling/logits.h"
 
 namespace puna::sampling {
-namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-}  // namespace
-
 std::vector<TokenId> greatest(std::span<const float> values, std::size_t count) {
     std::vector<TokenId> heap;  // the worst of those kept is at the front
     if (count == 0) return heap;

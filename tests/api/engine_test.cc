@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/demo_model.h"
 #include "puna/puna.h"
 #include "support/temp_file.h"
 #include "support/tiny_model.h"
@@ -16,12 +17,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-/// The demo model, opened once.
-const Model& demo() {
-    static const Model model = *Model::load(PUNA_DEMO_MODEL);
-    return model;
-}
 
 /// A model of two layers with random weights, which runs fast where the demo model would take long.
 Model tiny() {

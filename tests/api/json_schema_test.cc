@@ -21,12 +21,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Outcome {
+struct Constrained {
     std::string text;
     std::string reason;  // of an error its message
 };
 
-Outcome run(Engine& engine, const std::string& schema, std::uint64_t seed, std::uint32_t most_tokens) {
+Constrained run(Engine& engine, const std::string& schema, std::uint64_t seed, std::uint32_t most_tokens) {
     Request request;
     request.prompt = std::string("the");
     request.sampling.temperature = 1.5F;
@@ -35,7 +35,7 @@ Outcome run(Engine& engine, const std::string& schema, std::uint64_t seed, std::
     request.sampling.seed = seed;
     request.max_tokens = most_tokens;
     request.constraint = Constraint{Constraint::Kind::json_schema, schema};
-    Outcome outcome;
+    Constrained outcome;
     auto stream = engine.submit(std::move(request));
     if (!stream.ok()) return {"", stream.error().message};
     while (const auto event = stream->next()) {
@@ -71,7 +71,7 @@ class JsonSchemaText : public testing::Test {
 TEST_F(JsonSchemaText, EndsByItselfAndIsValid) {
     Json checked = Json::array();
     for (std::size_t i = 0; i < schemas_.size(); ++i) {
-        const Outcome outcome = run(*engine_, schemas_[i].dump(), i, 8000);
+        const Constrained outcome = run(*engine_, schemas_[i].dump(), i, 8000);
         ASSERT_EQ(outcome.reason, "stop") << schemas_[i].dump() << "\n" << outcome.text;
         checked.push_back({{"schema", schemas_[i]}, {"text", outcome.text}});
     }
@@ -84,7 +84,7 @@ TEST_F(JsonSchemaText, EndsByItselfAndIsValid) {
 
 TEST_F(JsonSchemaText, CutByLengthIsTheBeginningOfAValidText) {
     for (std::size_t i = 0; i < schemas_.size(); i += 4) {
-        const Outcome outcome = run(*engine_, schemas_[i].dump(), i, 5);
+        const Constrained outcome = run(*engine_, schemas_[i].dump(), i, 5);
         auto grammar = text::grammar::compile_json_schema(schemas_[i].dump());
         ASSERT_TRUE(grammar.ok()) << grammar.error().message;
         text::grammar::Matcher matcher(std::make_shared<const text::grammar::Grammar>(std::move(grammar).value()));

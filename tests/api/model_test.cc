@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/demo_model.h"
 #include "support/temp_file.h"
 #include "support/tiny_model.h"
 
@@ -21,12 +22,6 @@ Model load(const std::string& path) {
     auto model = Model::load(path);
     EXPECT_TRUE(model.ok()) << model.error().message;
     return std::move(model).value();
-}
-
-/// The demo model, opened once.
-const Model& demo() {
-    static const Model model = load(PUNA_DEMO_MODEL);
-    return model;
 }
 
 TEST(ModelInfo, DescribesTheDemoModel) {

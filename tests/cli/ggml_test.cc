@@ -5,18 +5,17 @@
 #include <fstream>
 
 #include "cli/fixture.h"
+#include "support/test_data.h"
 
 namespace puna::cli {
 namespace {
 
 using testing::HasSubstr;
 
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
-
 class Ggml : public CommandLine {
   protected:
-    const std::string model = data_folder + "ggml/llama1_f16.bin";
-    const std::string original = data_folder + "ggml/llama1_f16.gguf";
+    const std::string model = support::model_data + "ggml/llama1_f16.bin";
+    const std::string original = support::model_data + "ggml/llama1_f16.gguf";
 
     static Json ids_of(const std::string& path) {
         return json_of({"run", "-m", path, "-p", "the llama", "-n", "8", "--temp", "0"})["ids"];
@@ -33,7 +32,7 @@ class Ggml : public CommandLine {
 
 TEST_F(Ggml, RunsAndTokenizesLikeTheGgufFile) {
     for (const char* name : {"llama1_f16.bin", "llama1_parts.bin", "llama1_parts.bin.1"}) {
-        const std::string path = data_folder + "ggml/" + name;
+        const std::string path = support::model_data + "ggml/" + name;
         EXPECT_EQ(ids_of(path), ids_of(original)) << name;
         EXPECT_EQ(json_of({"tokenize", "-m", path, "-p", "a llama"}),
                   json_of({"tokenize", "-m", original, "-p", "a llama"}));
@@ -47,10 +46,10 @@ TEST_F(Ggml, ShowsTheFile) {
     EXPECT_EQ(json["context"], 512);
     EXPECT_EQ(json["parameters"], json_of({"show", original})["parameters"]);
     EXPECT_EQ(json["memory"]["assembled"], 0);
-    const Json parts = json_of({"show", data_folder + "ggml/llama1_parts.bin"});
+    const Json parts = json_of({"show", support::model_data + "ggml/llama1_parts.bin"});
     EXPECT_EQ(parts["parameters"], json["parameters"]);
     EXPECT_EQ(parts["memory"]["assembled"], 29696);
-    const Json first = json_of({"show", data_folder + "ggml/llama1_parts.bin", "--tensors"})["tensors"][0];
+    const Json first = json_of({"show", support::model_data + "ggml/llama1_parts.bin", "--tensors"})["tensors"][0];
     EXPECT_EQ(first["shape"], Json({288, 16}));
     EXPECT_EQ(first["pieces"], 2);
 }
@@ -61,7 +60,8 @@ TEST_F(Ggml, SaysWhatItTakesForGranted) {
     const Outcome given = run_puna({"run", "-m", model, "-p", "x", "-n", "1", "--norm-epsilon", "1e-5"});
     EXPECT_EQ(given.exit_code, 0);
     EXPECT_EQ(given.err.find("--norm-epsilon"), std::string::npos) << given.err;
-    const Outcome early = run_puna({"run", "-m", data_folder + "ggml/quantized_ggjt1.bin", "-p", "x", "-n", "1"});
+    const Outcome early =
+        run_puna({"run", "-m", support::model_data + "ggml/quantized_ggjt1.bin", "-p", "x", "-n", "1"});
     EXPECT_THAT(early.err, HasSubstr("`puna convert` makes a faster file"));
 }
 
@@ -95,12 +95,13 @@ TEST_F(Ggml, OtherFamiliesAreShownAndRefused) {
 TEST_F(Ggml, ConvertsToAFileThatRunsAlike) {
     for (const char* name : {"llama1_f16.bin", "llama1_parts.bin"}) {
         const std::string out = folder_.path("out.gguf");
-        EXPECT_EQ(json_of({"convert", data_folder + "ggml/" + name, out, "--force"})["types"]["F16"]["tensors"], 16);
+        EXPECT_EQ(json_of({"convert", support::model_data + "ggml/" + name, out, "--force"})["types"]["F16"]["tensors"],
+                  16);
         EXPECT_EQ(ids_of(out), ids_of(original));
-        EXPECT_EQ(differing_tensors(out, data_folder + "ggml/" + name), Json::array());
+        EXPECT_EQ(differing_tensors(out, support::model_data + "ggml/" + name), Json::array());
     }
-    EXPECT_EQ(differing_tensors(model, data_folder + "ggml/llama1_parts.bin"), Json::array());
-    const Json report = json_of({"convert", data_folder + "ggml/quantized_ggjt1.bin", folder_.path("q.gguf")});
+    EXPECT_EQ(differing_tensors(model, support::model_data + "ggml/llama1_parts.bin"), Json::array());
+    const Json report = json_of({"convert", support::model_data + "ggml/quantized_ggjt1.bin", folder_.path("q.gguf")});
     EXPECT_EQ(report["rounded_scales"]["tensors"], 0);
     EXPECT_EQ(json_of({"verify", model})["ok"], true);
 }
@@ -127,8 +128,8 @@ TEST_F(Ggml, WritesTheOldestFormats) {
 TEST_F(Ggml, FromAModelOfTodayToAFileOf2023AndToFourBits) {
     const std::string f16 = folder_.path("ggml-model-f16.bin");
     const std::string q4_0 = folder_.path("ggml-model-q4_0.gguf");
-    const Outcome written =
-        run_puna({"convert", data_folder + "huggingface/tiny_llama1", f16, "--format", "ggml", "--type", "f16"});
+    const Outcome written = run_puna(
+        {"convert", support::model_data + "huggingface/tiny_llama1", f16, "--format", "ggml", "--type", "f16"});
     EXPECT_EQ(written.exit_code, 0) << written.err;
     EXPECT_EQ(run_puna({"quantize", f16, q4_0, "q4_0"}).exit_code, 0);
     const Json ran = json_of({"run", "-m", q4_0, "-p", "the llama", "-n", "4", "--temp", "0"});
@@ -137,7 +138,8 @@ TEST_F(Ggml, FromAModelOfTodayToAFileOf2023AndToFourBits) {
 
 TEST_F(Ggml, WhatTheOldestFormatsCannotSayIsToldOrRefused) {
     const std::string out = folder_.path("out.bin");
-    const std::vector<std::string> write = {"convert", data_folder + "tiny_linear_rope.gguf", out, "--format", "ggml"};
+    const std::vector<std::string> write = {"convert", support::model_data + "tiny_linear_rope.gguf", out, "--format",
+                                            "ggml"};
     EXPECT_EQ(error_of(write, 3)["code"], "unsupported_architecture");
     EXPECT_FALSE(std::filesystem::exists(out));
     const Outcome told = run_puna({"convert", tiny(), out, "--format", "ggml", "--type", "F32"});

@@ -4,18 +4,17 @@
 #include <filesystem>
 
 #include "cli/fixture.h"
+#include "support/test_data.h"
 
 namespace puna::cli {
 namespace {
 
 using testing::HasSubstr;
 
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
-
 class HuggingFace : public CommandLine {
   protected:
-    const std::string model = data_folder + "huggingface/tiny_llama1";
-    const std::string original = data_folder + "tiny_llama1.gguf";
+    const std::string model = support::model_data + "huggingface/tiny_llama1";
+    const std::string original = support::model_data + "tiny_llama1.gguf";
 };
 
 TEST_F(HuggingFace, RunsAndTokenizesLikeTheGgufFile) {

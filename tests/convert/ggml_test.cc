@@ -12,6 +12,7 @@
 #include "convert/verify.h"
 #include "support/model_session.h"
 #include "support/temp_file.h"
+#include "support/test_data.h"
 
 namespace puna::convert {
 namespace {
@@ -19,8 +20,6 @@ namespace {
 using formats::FoundTensor;
 using quant::TensorType;
 using testing::HasSubstr;
-
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/ggml/";
 
 class GgmlConversion : public testing::Test {
   protected:
@@ -49,9 +48,9 @@ class GgmlConversion : public testing::Test {
 };
 
 TEST_F(GgmlConversion, EveryContainerBecomesTheSameGgufFile) {
-    const auto expected = must(formats::read_model_file(data_folder + "llama1_f16.gguf"));
+    const auto expected = must(formats::read_model_file(support::model_data + "ggml/llama1_f16.gguf"));
     for (const char* name : {"llama1_f16.bin", "llama1_parts.bin"}) {
-        const auto found = convert(data_folder + name);
+        const auto found = convert(support::model_data + "ggml/" + name);
         expect_same_tensors(*found, *expected);
         for (const auto& [key, value] : expected->metadata.values) {
             if (!key.starts_with("llama.")) continue;
@@ -68,10 +67,10 @@ TEST_F(GgmlConversion, EveryContainerBecomesTheSameGgufFile) {
 }
 
 TEST_F(GgmlConversion, BlocksAreTheOnesThatTheyWereMadeFrom) {
-    const auto expected = must(formats::read_model_file(data_folder + "quantized.gguf"));
+    const auto expected = must(formats::read_model_file(support::model_data + "ggml/quantized.gguf"));
     for (const char* name : {"quantized_ggjt1.bin", "quantized_ggjt2.bin", "quantized_ggjt3.bin"}) {
         for (const bool exact : {false, true}) {
-            expect_same_tensors(*convert(data_folder + name, {.exact = exact}), *expected);
+            expect_same_tensors(*convert(support::model_data + "ggml/" + name, {.exact = exact}), *expected);
             EXPECT_EQ(report_.rounded_tensors, 0U);
         }
     }
@@ -79,7 +78,7 @@ TEST_F(GgmlConversion, BlocksAreTheOnesThatTheyWereMadeFrom) {
 
 /// A copy of the fixture whose first block of wq has the scale 0.1, which 16 bits do not hold.
 std::string with_a_wide_scale(const support::TempFolder& folder, float scale = 0.1F) {
-    std::ifstream in(data_folder + "quantized_ggjt1.bin", std::ios::binary);
+    std::ifstream in(support::model_data + "ggml/quantized_ggjt1.bin", std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(in), {}};
     std::size_t at = bytes.find("attention.wq.weight") + 19;
     at = (at + 31) / 32 * 32;
@@ -131,15 +130,15 @@ TEST_F(GgmlConversion, AScaleBeyond16BitsIsAnError) {
 }
 
 TEST_F(GgmlConversion, QuantizedAgainOnlyWhereItIsAsked) {
-    EXPECT_EQ(write(data_folder + "quantized_ggjt1.bin", {.mix = find_mix("Q4_1")}).error().code,
+    EXPECT_EQ(write(support::model_data + "ggml/quantized_ggjt1.bin", {.mix = find_mix("Q4_1")}).error().code,
               ErrorCode::invalid_argument);
-    convert(data_folder + "llama1_f16.bin", {.mix = find_mix("Q8_0")});
+    convert(support::model_data + "ggml/llama1_f16.bin", {.mix = find_mix("Q8_0")});
 }
 
 TEST_F(GgmlConversion, VerifyCountsTheElementsOfAllParts) {
     const auto pool = must(base::ThreadPool::create(2));
-    const auto whole = must(formats::read_model_file(data_folder + "llama1_f16.bin"));
-    const auto parted = must(formats::read_model_file(data_folder + "llama1_parts.bin"));
+    const auto whole = must(formats::read_model_file(support::model_data + "ggml/llama1_f16.bin"));
+    const auto parted = must(formats::read_model_file(support::model_data + "ggml/llama1_parts.bin"));
     const auto a = must(verify_model(*whole, *pool, {}));
     const auto b = must(verify_model(*parted, *pool, {}));
     EXPECT_TRUE(a.finite() && b.finite());

@@ -9,6 +9,7 @@
 #include "convert/quantize.h"
 #include "support/model_session.h"
 #include "support/temp_file.h"
+#include "support/test_data.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace puna::convert {
@@ -19,10 +20,8 @@ using formats::ModelFile;
 using quant::TensorType;
 using support::must;
 
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
-
 std::string huggingface(const std::string& name) {
-    return data_folder + "huggingface/" + name;
+    return support::model_data + "huggingface/" + name;
 }
 
 class HuggingFaceTest : public testing::Test {
@@ -47,7 +46,7 @@ class HuggingFaceTest : public testing::Test {
 TEST_F(HuggingFaceTest, TensorsAreThoseOfTheGgufFile) {
     for (const char* name : {"tiny_llama1", "tiny_llama3", "tiny_linear_rope", "tiny_mistral"}) {
         SCOPED_TRACE(name);
-        const auto expected = must(formats::read_model_file(data_folder + name + ".gguf"));
+        const auto expected = must(formats::read_model_file(support::model_data + name + ".gguf"));
         const auto found = convert(huggingface(name));
         ASSERT_EQ(found->tensors.size(), expected->tensors.size());
         for (const FoundTensor& tensor : expected->tensors) {
@@ -63,7 +62,7 @@ TEST_F(HuggingFaceTest, TensorsAreThoseOfTheGgufFile) {
 TEST_F(HuggingFaceTest, HyperParametersAreThoseOfTheGgufFile) {
     for (const char* name : {"tiny_llama1", "tiny_llama3", "tiny_linear_rope", "tiny_mistral"}) {
         SCOPED_TRACE(name);
-        const auto expected = must(formats::read_model_file(data_folder + name + ".gguf"));
+        const auto expected = must(formats::read_model_file(support::model_data + name + ".gguf"));
         const auto found = convert(huggingface(name));
         for (const auto& [key, value] : expected->metadata.values) {
             if (!key.starts_with("llama.")) continue;
@@ -79,7 +78,7 @@ TEST_F(HuggingFaceTest, HyperParametersAreThoseOfTheGgufFile) {
 }
 
 TEST_F(HuggingFaceTest, TheVocabularyIsThatOfTheGgufFile) {
-    const auto expected = must(formats::read_model_file(data_folder + "tiny_llama1.gguf"))->vocabulary;
+    const auto expected = must(formats::read_model_file(support::model_data + "tiny_llama1.gguf"))->vocabulary;
     const auto found = convert(huggingface("tiny_llama1"))->vocabulary;
     EXPECT_EQ(found.family, expected.family);
     EXPECT_EQ(found.tokens, expected.tokens);
@@ -127,7 +126,7 @@ TEST_F(HuggingFaceTest, VectorsBecomeF32AndMatricesKeepTheirType) {
 
 TEST_F(HuggingFaceTest, AMixIsTheSameAsFromTheGgufFile) {
     const QuantizeOptions options = {.mix = find_mix("Q8_0")};
-    const auto expected = convert(data_folder + "tiny_llama1.gguf", options);
+    const auto expected = convert(support::model_data + "tiny_llama1.gguf", options);
     std::map<std::string, std::vector<std::byte>> tensors;
     for (const FoundTensor& tensor : expected->tensors)
         tensors[tensor.name] = {tensor.parts[0].data.begin(), tensor.parts[0].data.end()};

@@ -10,16 +10,12 @@
 #include "base/thread_pool.h"
 #include "formats/model_file.h"
 #include "support/gguf_builder.h"
+#include "support/must.h"
 #include "support/temp_file.h"
 
 namespace puna::convert {
 
-/// The value of `result`; an exception, which fails the test, if it holds an error.
-template <typename T>
-T must(Result<T> result) {
-    if (!result.ok()) throw std::runtime_error(result.error().message);
-    return std::move(result).value();
-}
+using support::must;
 
 /// Writes the model and reads it.
 inline std::shared_ptr<const formats::ModelFile> on_file(const support::TempFolder& folder, std::string_view name,

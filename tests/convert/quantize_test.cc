@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 
+#include "support/must.h"
 #include "support/temp_file.h"
 #include "support/tiny_model.h"
 
@@ -17,13 +18,8 @@ namespace {
 using formats::FoundTensor;
 using formats::ModelFile;
 using quant::TensorType;
+using support::must;
 using testing::HasSubstr;
-
-template <typename T>
-T must(Result<T> result) {
-    if (!result.ok()) throw std::runtime_error(result.error().message);
-    return std::move(result).value();
-}
 
 std::string code_of(const Error& error) {
     return std::string(error_code_name(error.code));

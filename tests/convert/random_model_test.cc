@@ -11,6 +11,7 @@
 
 #include "convert/evaluator.h"
 #include "models/model.h"
+#include "support/must.h"
 #include "support/temp_file.h"
 
 namespace puna::convert {
@@ -18,18 +19,13 @@ namespace {
 
 using formats::FoundTensor;
 using formats::ModelFile;
+using support::must;
 using testing::Each;
 using testing::ElementsAreArray;
 using testing::HasSubstr;
 
 // Wide enough for the k-quants.
 constexpr ModelShape small = {"small", 16, 256, 512, 8, 2, 400, 128, false, ""};
-
-template <typename T>
-T must(Result<T> result) {
-    if (!result.ok()) throw std::runtime_error(result.error().message);
-    return std::move(result).value();
-}
 
 RandomModel make(const ModelShape& shape, std::string_view mix, bool pure = false, std::size_t threads = 2) {
     const auto pool = must(base::ThreadPool::create(threads));

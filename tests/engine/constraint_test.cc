@@ -15,7 +15,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::unique_ptr<Engine> make_engine(FakeModel::Logits logits, std::int64_t vocabulary = letter_vocabulary) {
+std::unique_ptr<Engine> engine_on_letters(FakeModel::Logits logits, std::int64_t vocabulary = letter_vocabulary) {
     auto model = std::make_shared<FakeModel>(vocabulary, 256, std::move(logits));
     EngineOptions options;
     options.threads = 1;
@@ -52,7 +52,7 @@ Matched match(const std::string& pattern, const std::string& text) {
 }
 
 TEST(Constraint, RandomTextMatchesAndEndsWithAnEndToken) {
-    auto engine = make_engine(hash_logits);
+    auto engine = engine_on_letters(hash_logits);
     const std::string pattern = "([a-f]{2,4} ){0,5}([\\u00e0-\\u00ff]{1,3}|x)\\.";
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         const Outcome outcome = run(*engine, regex(pattern, seed));
@@ -64,7 +64,7 @@ TEST(Constraint, RandomTextMatchesAndEndsWithAnEndToken) {
 }
 
 TEST(Constraint, ATextThatIsCutIsABeginningOfOneThatMatches) {
-    auto engine = make_engine(hash_logits);
+    auto engine = engine_on_letters(hash_logits);
     const std::string pattern = "([a-c]+,)*[xyz]{20,}";
     for (std::uint64_t seed = 0; seed < 10; ++seed) {
         Request request = regex(pattern, seed);
@@ -79,7 +79,7 @@ TEST(Constraint, ATextThatIsCutIsABeginningOfOneThatMatches) {
 
 TEST(Constraint, GbnfAndGreedyChoice) {
     // The model wants to say "hello" and may not.
-    auto engine = make_engine(says(3, {letter_token('h'), letter_token('e')}));
+    auto engine = engine_on_letters(says(3, {letter_token('h'), letter_token('e')}));
     Request request = constrained(Constraint::Kind::gbnf, "root ::= \"h\" tail\ntail ::= [x-z] tail | [y]");
     request.sampling.temperature = 0;
     request.max_tokens = 4;
@@ -87,7 +87,7 @@ TEST(Constraint, GbnfAndGreedyChoice) {
 }
 
 TEST(Constraint, TokensBesideItAreNotTouched) {
-    auto engine = make_engine(hash_logits);
+    auto engine = engine_on_letters(hash_logits);
     Request free = regex("");
     free.constraint.reset();
     free.max_tokens = 20;
@@ -99,7 +99,7 @@ TEST(Constraint, TokensBesideItAreNotTouched) {
 }
 
 TEST(Constraint, WithoutEndTokensItEndsWhereNothingCanFollow) {
-    auto engine = make_engine(hash_logits);
+    auto engine = engine_on_letters(hash_logits);
     Request request = regex("[a-z]{3}");
     request.sampling.ignore_end = true;
     const Outcome outcome = run(*engine, request);
@@ -121,7 +121,7 @@ TEST(Constraint, WithoutEndTokensItEndsWhereNothingCanFollow) {
 }
 
 TEST(Constraint, ErrorsComeBeforeGeneration) {
-    auto engine = make_engine(hash_logits);
+    auto engine = engine_on_letters(hash_logits);
     for (const std::string source : {"(", "a{99999}", "(?=a)"}) {
         const auto channel = engine->submit(regex(source));
         ASSERT_FALSE(channel.ok()) << source;
@@ -129,7 +129,7 @@ TEST(Constraint, ErrorsComeBeforeGeneration) {
     }
     EXPECT_FALSE(engine->submit(constrained(Constraint::Kind::gbnf, "root ::= root")).ok());
     // A model of three tokens, none of which is text.
-    auto mute = make_engine(hash_logits, 3);
+    auto mute = engine_on_letters(hash_logits, 3);
     Request request = regex("a");
     request.prompt = std::vector<TokenId>{1};
     const auto channel = mute->submit(request);
@@ -139,7 +139,7 @@ TEST(Constraint, ErrorsComeBeforeGeneration) {
 
 TEST(Constraint, ADeadEndIsAnErrorAndNotOtherText) {
     // The bytes of "a" and "b" are there, that of "c" is beyond the model's vocabulary.
-    auto engine = make_engine(hash_logits, byte_token('b') + 1);
+    auto engine = engine_on_letters(hash_logits, byte_token('b') + 1);
     Request request = regex("[ab]{2}[c]");
     request.prompt = std::vector<TokenId>{1};
     const Outcome outcome = run(*engine, request);

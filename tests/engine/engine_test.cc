@@ -52,13 +52,6 @@ Request sampled(std::string prompt, std::uint32_t max_tokens, std::optional<std:
     return request;
 }
 
-std::vector<TokenId> letters(std::string_view text) {
-    std::vector<TokenId> ids;
-    for (const char letter : text)
-        ids.push_back(letter_token(letter));
-    return ids;
-}
-
 FinishReason reason(const Outcome& outcome) {
     EXPECT_TRUE(outcome.finished) << (outcome.error ? outcome.error->message : "");
     return outcome.finished ? outcome.finished->reason : FinishReason::cancelled;

@@ -131,6 +131,13 @@ inline constexpr TokenId letter_token(char letter) {
     return 3 + 256 + 1 + (letter - 'a');
 }
 
+inline std::vector<TokenId> letters(std::string_view text) {
+    std::vector<TokenId> ids;
+    for (const char letter : text)
+        ids.push_back(letter_token(letter));
+    return ids;
+}
+
 /// Logits in (-4, 4) that depend on every token of the history and its place.
 inline void hash_logits(std::span<const TokenId> history, std::span<float> logits) {
     std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a

@@ -16,13 +16,6 @@ namespace {
 
 using testing::HasSubstr;
 
-std::vector<TokenId> letters(std::string_view text) {
-    std::vector<TokenId> ids;
-    for (const char letter : text)
-        ids.push_back(letter_token(letter));
-    return ids;
-}
-
 /// An engine on a FakeModel, whose logits are a function of what the cache holds, and a count of the rows evaluated.
 class Sessions : public testing::Test {
   protected:

@@ -15,16 +15,16 @@
 namespace puna::formats {
 namespace {
 
-constexpr std::size_t allowed_allocation = std::size_t{1} << 20;
+constexpr std::size_t ggml_allowance = std::size_t{1} << 20;
 
-struct Malformed {
+struct MalformedGgml {
     const char* name;
     GgmlImage image;
     std::string says;  // the field, and what is wrong with it
     ErrorCode code = ErrorCode::file_malformed;
 };
 
-void PrintTo(const Malformed& malformed, std::ostream* out) {
+void PrintTo(const MalformedGgml& malformed, std::ostream* out) {
     *out << malformed.name;
 }
 
@@ -44,8 +44,8 @@ constexpr std::size_t second_word = first_word + 5;
 constexpr std::size_t first_record = second_word + 6 + 4;            // n_dims, name length, type, dimension, name
 constexpr std::size_t second_record = first_record + 16 + 11 + 128;  // n_dims, name length, type, two dimensions, name
 
-const std::vector<Malformed>& cases() {
-    static const std::vector<Malformed> list = {
+const std::vector<MalformedGgml>& ggml_cases() {
+    static const std::vector<MalformedGgml> list = {
         // The container
         {"ggmf_version_0", with(4, 0U, small_ggjt(1)), "header, version is 0", ErrorCode::unsupported_format},
         {"ggjt_version_4", with(4, 4U, small_ggjt(1)), "header, version is 4", ErrorCode::unsupported_format},
@@ -112,15 +112,15 @@ const std::vector<Malformed>& cases() {
     return list;
 }
 
-class GgmlMalformedTest : public ::testing::TestWithParam<Malformed> {};
+class GgmlMalformedTest : public ::testing::TestWithParam<MalformedGgml> {};
 
 TEST_P(GgmlMalformedTest, GivesAnErrorWithFieldAndOffset) {
     const support::TempFolder folder;
     const std::string path = folder.write("bad.bin", GetParam().image.bytes);
-    expect_malformed(path, GetParam().code, GetParam().says, "bad.bin", allowed_allocation);
+    expect_malformed(path, GetParam().code, GetParam().says, "bad.bin", ggml_allowance);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GgmlMalformedTest, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(All, GgmlMalformedTest, ::testing::ValuesIn(ggml_cases()),
                          [](const auto& param) { return param.param.name; });
 
 /// The tensors follow one another to the file's end, so that a file cut between two is whole to this reader.
@@ -155,7 +155,7 @@ TEST(GgmlHostileTest, RandomMutationsNeverCrash) {
             image.bytes[at] = static_cast<std::byte>(values[below(std::size(values))]);
         }
         std::shared_ptr<const ModelFile> model;
-        ASSERT_NO_FATAL_FAILURE(expect_model_or_error(file.write(image.bytes), allowed_allocation, model)) << round;
+        ASSERT_NO_FATAL_FAILURE(expect_model_or_error(file.write(image.bytes), ggml_allowance, model)) << round;
         if (model != nullptr) ++read;
     }
     EXPECT_GT(read, 20U);  // the mutations are not all fatal

@@ -86,16 +86,16 @@ using ::testing::HasSubstr;
 
 constexpr std::uint64_t huge = ~std::uint64_t{0};
 
-constexpr std::size_t allowed_allocation = std::size_t{1} << 20;
+constexpr std::size_t gguf_allowance = std::size_t{1} << 20;
 
-struct Malformed {
+struct MalformedGguf {
     const char* name;
     std::function<GgufImage()> make;
     std::string says;  // the field, and what is wrong with it
     ErrorCode code = ErrorCode::file_malformed;
 };
 
-void PrintTo(const Malformed& malformed, std::ostream* out) {
+void PrintTo(const MalformedGguf& malformed, std::ostream* out) {
     *out << malformed.name;
 }
 
@@ -122,9 +122,9 @@ std::function<GgufImage()> with_dimensions(const std::vector<std::uint64_t>& dim
     });
 }
 
-const std::vector<Malformed>& cases() {
+const std::vector<MalformedGguf>& gguf_cases() {
     static const std::string long_key(65'536, 'k');
-    static const std::vector<Malformed> list = {
+    static const std::vector<MalformedGguf> list = {
         // Header
         {"shorter_than_a_header", [] { return good().truncate(20); }, "header, n_kv needs 8 bytes"},
         {"shorter_than_the_magic", [] { return good().truncate(3); }, "header, magic"},
@@ -251,7 +251,7 @@ const std::vector<Malformed>& cases() {
     return list;
 }
 
-class GgufMalformedTest : public ::testing::TestWithParam<Malformed> {
+class GgufMalformedTest : public ::testing::TestWithParam<MalformedGguf> {
   protected:
     support::TempFolder folder_;
 };
@@ -266,10 +266,10 @@ TEST(GgufHostileTest, TheFileThatTheyAreMadeOfIsGood) {
 
 TEST_P(GgufMalformedTest, GivesAnErrorWithFieldAndOffset) {
     const std::string path = folder_.write("bad-00001-of-00002.gguf", GetParam().make().bytes);
-    expect_malformed(path, GetParam().code, GetParam().says, "bad-0000", allowed_allocation);
+    expect_malformed(path, GetParam().code, GetParam().says, "bad-0000", gguf_allowance);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GgufMalformedTest, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(All, GgufMalformedTest, ::testing::ValuesIn(gguf_cases()),
                          [](const auto& param) { return param.param.name; });
 
 TEST(GgufHostileTest, TruncationAtEveryByteIsAnError) {
@@ -283,7 +283,7 @@ TEST(GgufHostileTest, TruncationAtEveryByteIsAnError) {
             ASSERT_FALSE(result.ok()) << size;
             ASSERT_EQ(result.error().code, ErrorCode::file_malformed) << size;
             ASSERT_THAT(result.error().message, ContainsRegex("\\(at byte [0-9]+\\)")) << size;
-            ASSERT_LT(largest_allocation, allowed_allocation) << size;
+            ASSERT_LT(largest_allocation, gguf_allowance) << size;
         }
     }
 }
@@ -301,9 +301,9 @@ TEST(GgufHostileTest, LargeFilesDoNotMakeUsAllocateWithoutBound) {
         return result.ok() ? std::string() : result.error().message;
     };
     EXPECT_THAT(error_of(GgufType::u8, std::uint64_t{1} << 36), HasSubstr("key 'big', array count is 68719476736"));
-    EXPECT_LT(largest_allocation, allowed_allocation);
+    EXPECT_LT(largest_allocation, gguf_allowance);
     EXPECT_THAT(error_of(GgufType::string, std::uint64_t{1} << 24), HasSubstr("array count brings the metadata over"));
-    EXPECT_LT(largest_allocation, allowed_allocation);
+    EXPECT_LT(largest_allocation, gguf_allowance);
     // What is within the limits is read, and the zeros behind it are no key.
     EXPECT_THAT(error_of(GgufType::string, 1000), HasSubstr("key 1, name is empty"));
 }
@@ -338,7 +338,7 @@ TEST(GgufHostileTest, RandomMutationsNeverCrash) {
             }
         }
         std::shared_ptr<const ModelFile> model;
-        ASSERT_NO_FATAL_FAILURE(expect_model_or_error(file.write(image.bytes), allowed_allocation, model)) << round;
+        ASSERT_NO_FATAL_FAILURE(expect_model_or_error(file.write(image.bytes), gguf_allowance, model)) << round;
         if (model == nullptr) continue;
         ++read;
         for (const FoundTensor& tensor : model->tensors) {

@@ -9,6 +9,7 @@
 
 #include "formats/model_file.h"
 #include "support/gguf_builder.h"
+#include "support/must.h"
 #include "support/temp_file.h"
 
 namespace puna::formats {
@@ -36,11 +37,6 @@ inline support::GgufBuilder good_builder(std::uint32_t version = 3) {
     return builder;
 }
 
-/// The value of `result`; the test fails and the program goes on with an exception if there is none.
-template <typename T>
-T must(Result<T> result) {
-    if (!result.ok()) throw std::runtime_error(result.error().message);
-    return std::move(result).value();
-}
+using support::must;
 
 }  // namespace puna::formats

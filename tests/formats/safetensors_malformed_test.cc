@@ -19,9 +19,9 @@ namespace {
 
 using ::testing::ContainsRegex;
 
-constexpr std::size_t allowed_allocation = std::size_t{4} << 20;
+constexpr std::size_t safetensors_allowance = std::size_t{4} << 20;
 
-struct Malformed {
+struct MalformedSafetensors {
     const char* name;
     std::string header;
     std::string says;  // the field, and what is wrong with it
@@ -30,7 +30,7 @@ struct Malformed {
     ErrorCode code = ErrorCode::file_malformed;
 };
 
-void PrintTo(const Malformed& malformed, std::ostream* out) {
+void PrintTo(const MalformedSafetensors& malformed, std::ostream* out) {
     *out << malformed.name;
 }
 
@@ -46,8 +46,8 @@ std::string nested(std::size_t depth, char open) {
     return R"({"a":)" + std::string(depth, open);
 }
 
-const std::vector<Malformed>& cases() {
-    static const std::vector<Malformed> list = {
+const std::vector<MalformedSafetensors>& safetensors_cases() {
+    static const std::vector<MalformedSafetensors> list = {
         // The size
         {"header_over_100_mb", std::string(good_header), "header size is 100000001; at most 100000000", 24,
          100'000'001},
@@ -133,9 +133,9 @@ const std::vector<Malformed>& cases() {
     return list;
 }
 
-class SafetensorsMalformedTest : public ::testing::TestWithParam<Malformed> {};
+class SafetensorsMalformedTest : public ::testing::TestWithParam<MalformedSafetensors> {};
 
-std::vector<std::byte> image_of(const Malformed& m) {
+std::vector<std::byte> image_of(const MalformedSafetensors& m) {
     auto image = safetensors_image(m.header, m.data_bytes, m.header_size);
     if (std::string_view(m.name) == "header_size_minus_1") std::fill_n(image.begin(), 8, std::byte{0xFF});
     return image;
@@ -144,10 +144,10 @@ std::vector<std::byte> image_of(const Malformed& m) {
 TEST_P(SafetensorsMalformedTest, GivesAnErrorWithFieldAndOffset) {
     const support::TempFolder folder;
     const std::string path = folder.write("bad.safetensors", image_of(GetParam()));
-    expect_malformed(path, GetParam().code, GetParam().says, "bad.safetensors", allowed_allocation);
+    expect_malformed(path, GetParam().code, GetParam().says, "bad.safetensors", safetensors_allowance);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SafetensorsMalformedTest, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(All, SafetensorsMalformedTest, ::testing::ValuesIn(safetensors_cases()),
                          [](const auto& param) { return param.param.name; });
 
 TEST(SafetensorsHostileTest, TruncationAtEveryByteIsAnError) {
@@ -196,7 +196,7 @@ TEST(SafetensorsHostileTest, RandomMutationsNeverCrash) {
         }
         std::shared_ptr<const ModelFile> model;
         ASSERT_NO_FATAL_FAILURE(
-            expect_model_or_error(file.write(safetensors_image(header, good_data_bytes)), allowed_allocation, model))
+            expect_model_or_error(file.write(safetensors_image(header, good_data_bytes)), safetensors_allowance, model))
             << round;
         if (model != nullptr) ++read;
     }

@@ -11,6 +11,7 @@
 
 #include "support/model_session.h"
 #include "support/temp_file.h"
+#include "support/test_data.h"
 
 namespace puna::models {
 namespace {
@@ -21,13 +22,11 @@ using support::Logits;
 using support::ModelSession;
 using testing::HasSubstr;
 
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
-
 std::string gguf(const std::string& name) {
-    return data_folder + name + ".gguf";
+    return support::model_data + name + ".gguf";
 }
 std::string huggingface(const std::string& name) {
-    return data_folder + "huggingface/" + name;
+    return support::model_data + "huggingface/" + name;
 }
 
 /// Laws that the fastest set and the scalar one compute by.

@@ -11,6 +11,7 @@
 
 #include "support/model_session.h"
 #include "support/temp_file.h"
+#include "support/test_data.h"
 
 namespace puna::models {
 namespace {
@@ -19,8 +20,6 @@ using kernels::Activations;
 using support::ModelSession;
 using support::must;
 using testing::HasSubstr;
-
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/ggml/";
 
 std::vector<float> logits_of(const std::string& path, Activations activations = Activations::float32) {
     std::vector<std::int32_t> tokens;
@@ -32,25 +31,25 @@ std::vector<float> logits_of(const std::string& path, Activations activations = 
 
 TEST(GgmlContainers, GiveTheSameBits) {
     for (const Activations activations : {Activations::float32, Activations::int16}) {
-        const auto expected = logits_of(data_folder + "llama1_f16.gguf", activations);
+        const auto expected = logits_of(support::model_data + "ggml/llama1_f16.gguf", activations);
         for (const char* name : {"llama1_f16.bin", "llama1_parts.bin", "llama1_parts.bin.1"})
-            EXPECT_EQ(logits_of(data_folder + name, activations), expected) << name;
+            EXPECT_EQ(logits_of(support::model_data + "ggml/" + name, activations), expected) << name;
     }
 }
 
 /// Scales that 16 bits hold: the values are those of GGUF's blocks, which float32 activations meet as they are.
 TEST(GgmlContainers, BlocksOfEveryVersionGiveTheSameBits) {
-    const auto expected = logits_of(data_folder + "quantized.gguf");
+    const auto expected = logits_of(support::model_data + "ggml/quantized.gguf");
     for (const char* name : {"quantized_ggjt1.bin", "quantized_ggjt2.bin", "quantized_ggjt3.bin"})
-        EXPECT_EQ(logits_of(data_folder + name), expected) << name;
+        EXPECT_EQ(logits_of(support::model_data + "ggml/" + name), expected) << name;
     // Today's blocks are run by their own law; early ones are decoded, whatever is asked for.
-    EXPECT_EQ(logits_of(data_folder + "quantized_ggjt3.bin", Activations::int16),
-              logits_of(data_folder + "quantized.gguf", Activations::int16));
+    EXPECT_EQ(logits_of(support::model_data + "ggml/quantized_ggjt3.bin", Activations::int16),
+              logits_of(support::model_data + "ggml/quantized.gguf", Activations::int16));
 }
 
 TEST(GgmlContainers, MatricesCutByColumnsAreCountedAndThoseCutByRowsStayInPlace) {
-    const auto parted = support::load_model(data_folder + "llama1_parts.bin");
-    const auto whole = support::load_model(data_folder + "llama1_f16.bin");
+    const auto parted = support::load_model(support::model_data + "ggml/llama1_parts.bin");
+    const auto whole = support::load_model(support::model_data + "ggml/llama1_f16.bin");
     EXPECT_EQ(whole->assembled_bytes(), 0U);
     // The embedding [288][32], and of two layers wo [32][32] and w2 [32][56], in F16.
     EXPECT_EQ(parted->assembled_bytes(), 2U * (288 * 32 + 2 * (32 * 32 + 32 * 56)));
@@ -73,7 +72,7 @@ class GgmlChanged : public testing::Test {
         return folder_.write("model.bin", std::string_view(bytes));
     }
     static std::string read(const std::string& name) {
-        std::ifstream in(data_folder + name, std::ios::binary);
+        std::ifstream in(support::model_data + "ggml/" + name, std::ios::binary);
         return {std::istreambuf_iterator<char>(in), {}};
     }
     static Error error_of(const std::string& path, const formats::MissingValues& given = {}) {
@@ -86,14 +85,14 @@ class GgmlChanged : public testing::Test {
 };
 
 TEST_F(GgmlChanged, WhatTheFileLeavesOutHasUsualValues) {
-    const auto model = support::load_model(data_folder + "llama1_f16.bin");
+    const auto model = support::load_model(support::model_data + "ggml/llama1_f16.bin");
     EXPECT_EQ(model->dimensions().context, 2048);
     EXPECT_EQ(model->dimensions().kv_heads, 4);
     EXPECT_EQ(model->dimensions().feed_forward, 56);
 }
 
 TEST_F(GgmlChanged, ValuesThatAreGivenCount) {
-    const std::string path = data_folder + "llama1_f16.bin";
+    const std::string path = support::model_data + "ggml/llama1_f16.bin";
     const auto load = [&](const formats::MissingValues& given) {
         return must(create_model(must(formats::read_model_file(path, given))));
     };

@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "support/model_session.h"
+#include "support/test_data.h"
 
 namespace puna {
 namespace {
@@ -22,8 +23,6 @@ using kernels::KvType;
 using support::Logits;
 using support::ModelSession;
 using support::SessionOptions;
-
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
 
 std::vector<std::int32_t> random_tokens(std::uint64_t seed, std::size_t count, std::int64_t vocabulary) {
     std::vector<std::int32_t> tokens(count);
@@ -154,7 +153,7 @@ class TinyInvariance : public testing::TestWithParam<std::tuple<const char*, Act
   protected:
     Numbers numbers() const { return {std::get<1>(GetParam()), std::get<2>(GetParam())}; }
     std::shared_ptr<const models::Model> model() const {
-        return support::load_model(data_folder + std::get<0>(GetParam()) + ".gguf");
+        return support::load_model(support::model_data + std::get<0>(GetParam()) + ".gguf");
     }
 };
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/model_session.h"
+#include "support/test_data.h"
 
 namespace puna {
 namespace {
@@ -23,10 +24,8 @@ using support::Logits;
 using support::ModelSession;
 using support::SessionOptions;
 
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
-
 nlohmann::json read_json(const std::string& name) {
-    std::ifstream in(data_folder + name);
+    std::ifstream in(support::model_data + name);
     EXPECT_TRUE(in.good()) << name;
     return nlohmann::json::parse(in);
 }
@@ -147,7 +146,7 @@ TEST_P(TinyModel, Logits) {
         if (entry["file"] == GetParam() + ".gguf") expected = entry;
     }
     ASSERT_FALSE(expected.is_null());
-    const auto model = support::load_model(data_folder + expected["file"].get<std::string>());
+    const auto model = support::load_model(support::model_data + expected["file"].get<std::string>());
     const Logits logits = evaluate_alone(model, {}, expected["tokens"].get<std::vector<std::int32_t>>());
     for (const auto& row : expected["rows"]) {
         const auto position = row["position"].get<std::size_t>();

@@ -18,17 +18,9 @@
 #include "nn/batch.h"
 #include "nn/kv_cache.h"
 #include "puna/error.h"
+#include "support/must.h"
 
 namespace puna::support {
-
-/// The value of `result`; an exception, which GoogleTest reports as a failure, if it holds an error.
-template <typename T>
-T must(Result<T> result) {
-    if (!result.ok()) {
-        throw std::runtime_error(std::string(error_code_name(result.error().code)) + ": " + result.error().message);
-    }
-    if constexpr (!std::is_void_v<T>) return std::move(result).value();
-}
 
 inline std::shared_ptr<const models::Model> load_model(const std::string& path) {
     return must(models::create_model(must(formats::read_model_file(path))));

@@ -30,15 +30,6 @@ Pipe make_pipe() {
     return {ends[0], ends[1]};
 }
 
-std::vector<char*> pointers(std::vector<std::string>& words) {
-    std::vector<char*> out;
-    for (std::string& word : words) {
-        out.push_back(word.data());
-    }
-    out.push_back(nullptr);
-    return out;
-}
-
 void close_end(int& descriptor) {
     if (descriptor >= 0) close(descriptor);
     descriptor = -1;
@@ -55,6 +46,14 @@ void feed(int descriptor, std::string_view input) {
 }
 
 }  // namespace
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+    std::vector<char*> out;
+    for (std::string& word : words)
+        out.push_back(word.data());
+    out.push_back(nullptr);
+    return out;
+}
 
 Process::Process(std::vector<std::string> command, const ProcessOptions& options) {
     signal(SIGPIPE, SIG_IGN);  // a child that reads no more is seen by write

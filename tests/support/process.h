@@ -9,6 +9,9 @@
 
 namespace puna::support {
 
+/// The words as exec takes them, with a null behind. They must outlive it.
+std::vector<char*> pointers(std::vector<std::string>& words);
+
 struct ProcessOptions {
     std::optional<std::string> input;      // through a pipe; none: /dev/null
     std::vector<std::string> environment;  // "NAME=value", beside what the test has; its PUNA_... are not passed on

@@ -9,21 +9,11 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include "support/process.h"
+
 extern char** environ;
 
 namespace puna::support {
-namespace {
-
-std::vector<char*> pointers(std::vector<std::string>& words) {
-    std::vector<char*> out;
-    for (std::string& word : words)
-        out.push_back(word.data());
-    out.push_back(nullptr);
-    return out;
-}
-
-}  // namespace
-
 Terminal::Terminal(std::vector<std::string> command, const std::vector<std::string>& environment) {
     std::vector<std::string> variables = environment;
     for (char** variable = environ; *variable != nullptr; ++variable) {

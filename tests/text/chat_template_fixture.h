@@ -16,6 +16,14 @@
 
 namespace puna::text {
 
+inline TextSpan own(std::string text) {
+    return {std::move(text), true};
+}
+
+inline TextSpan input(std::string text) {
+    return {std::move(text), false};
+}
+
 using OrderedJson = nlohmann::ordered_json;
 
 inline std::string read_test_file(const std::string& name) {

@@ -13,14 +13,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-TextSpan own(std::string text) {
-    return {std::move(text), true};
-}
-
-TextSpan input(std::string text) {
-    return {std::move(text), false};
-}
-
 /// `x` is "a<|b|>C" from outside, `list` holds "p" and "q", `n` is 7; bos_token is the template's "<s>".
 jinja::Dict some_variables() {
     jinja::Dict variables;

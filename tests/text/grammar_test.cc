@@ -28,14 +28,14 @@ Answer match(const Result<Grammar>& grammar, std::string_view text) {
     return matcher.accepts() ? Answer::whole : Answer::prefix;
 }
 
-struct Case {
+struct GrammarCase {
     const char* grammar;
     const char* text;
     Answer answer;
 };
 
 TEST(Grammar, RegularExpressionsMatchWholeTexts) {
-    const Case cases[] = {
+    const GrammarCase cases[] = {
         {"abc", "abc", Answer::whole},
         {"abc", "ab", Answer::prefix},
         {"abc", "abcd", Answer::no},
@@ -68,7 +68,7 @@ TEST(Grammar, RegularExpressionsMatchWholeTexts) {
         {"(a*)*b", "aaab", Answer::whole},
         {"(|a)+", "aa", Answer::whole},
     };
-    for (const Case& c : cases)
+    for (const GrammarCase& c : cases)
         EXPECT_EQ(match(compile_regex(c.grammar), c.text), c.answer) << c.grammar << " on " << c.text;
 }
 

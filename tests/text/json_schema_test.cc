@@ -22,13 +22,13 @@ bool matches(const std::shared_ptr<const Grammar>& grammar, std::string_view tex
     return matcher.accepts();
 }
 
-struct Case {
+struct SchemaCase {
     const char* schema;
     std::vector<const char*> good, bad;
 };
 
-void check(const std::vector<Case>& cases) {
-    for (const Case& c : cases) {
+void check(const std::vector<SchemaCase>& cases) {
+    for (const SchemaCase& c : cases) {
         SCOPED_TRACE(c.schema);
         auto compiled = compile_json_schema(c.schema);
         ASSERT_TRUE(compiled.ok()) << compiled.error().message;

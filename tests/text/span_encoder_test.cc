@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "text/chat_template_fixture.h"
 #include "text/vocabulary_fixture.h"
 
 namespace puna::text {
@@ -13,14 +14,6 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::Not;
-
-TextSpan own(std::string text) {
-    return {std::move(text), true};
-}
-
-TextSpan input(std::string text) {
-    return {std::move(text), false};
-}
 
 std::vector<TokenId> encode(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<TextSpan>& spans) {
     return SpanEncoder(tokenizer).encode(spans);

@@ -37,10 +37,6 @@ struct SlashCommands::Entry {
 
 namespace {
 
-Error usage_error(std::string message, std::string hint) {
-    return {ErrorCode::invalid_argument, std::move(message), std::move(hint)};
-}
-
 struct Parameter {
     std::string name;
     std::function<Result<void>(Conversation::Settings&, std::string_view)> set;

@@ -16,6 +16,11 @@ enum class Step : std::uint8_t {
     failed,  ///< not taken: it cannot stand there
 };
 
+/// White space of JSON.
+constexpr bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 /// Checks the syntax of RFC 8259, but for what lies within strings: there it looks at escapes and control characters
 /// alone.
 class JsonScanner {

@@ -9,10 +9,10 @@
 namespace puna::text::chat_parse {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 constexpr std::size_t max_key = 256;
-constexpr std::string_view key_end[] = {">"}, value_end[] = {"</parameter>"};
+constexpr std::string_view key_ends[] = {">"}, value_ends[] = {"</parameter>"};
 
 /// Whether the tool's schema says that `key` has types, and string is none of them.
 bool is_no_string(const Tool* tool, const std::string& key) {
@@ -55,10 +55,10 @@ Script read_qwen3_coder(Reader& in) {
         const int next = co_await in.peek();
         if (next == '/') break;
         PUNA_NEED(in.literal("parameter="));
-        int met = co_await in.until(key_end, max_key);
+        int met = co_await in.until(key_ends, max_key);
         if (met != 0) co_return false;
         const std::string key = in.captured();
-        met = co_await in.until(value_end, in.options().max_call_bytes);
+        met = co_await in.until(value_ends, in.options().max_call_bytes);
         if (met != 0) co_return false;
         in.arguments((first ? "" : ", ") + json_text(key) + ": " + argument(tool, key, in.captured()));
     }

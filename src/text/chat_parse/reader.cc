@@ -10,10 +10,6 @@ namespace {
 /// White space that is held back because a mark may follow; more of it is text.
 constexpr std::size_t max_held = 256;
 
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 }  // namespace
 
 void Reader::start(Script script) {

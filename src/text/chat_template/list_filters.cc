@@ -142,23 +142,23 @@ Result<Value> slice(Evaluator& evaluator, const Value& subject, const Arguments&
     return make_iterator(std::move(rows));
 }
 
-constexpr std::array<Filter, 12> filters{{{"attr", attr},
-                                          {"batch", batch},
-                                          {"count", length},
-                                          {"d", use_default},
-                                          {"default", use_default},
-                                          {"first", first},
-                                          {"items", items},
-                                          {"last", last},
-                                          {"length", length},
-                                          {"list", list},
-                                          {"reverse", reverse},
-                                          {"slice", slice}}};
+constexpr std::array<Filter, 12> list_filter_table{{{"attr", attr},
+                                                    {"batch", batch},
+                                                    {"count", length},
+                                                    {"d", use_default},
+                                                    {"default", use_default},
+                                                    {"first", first},
+                                                    {"items", items},
+                                                    {"last", last},
+                                                    {"length", length},
+                                                    {"list", list},
+                                                    {"reverse", reverse},
+                                                    {"slice", slice}}};
 
 }  // namespace
 
 std::span<const Filter> list_filters() {
-    return filters;
+    return list_filter_table;
 }
 
 }  // namespace puna::text::jinja

@@ -65,14 +65,14 @@ Result<Value> copy(Evaluator& evaluator, const Value& self, const Arguments& arg
     return self;
 }
 
-Result<Value> count(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
+Result<Value> count_in_list(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "count", arguments, {"value"}, 1));
     const auto found = std::ranges::count_if(self.as_sequence()->items(),
                                              [&](const Value& item) { return equal(evaluator, item, *given[0]); });
     return Value::integer(found);
 }
 
-Result<Value> index(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
+Result<Value> index_in_list(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "index", arguments, {"value"}, 1));
     const std::vector<Value>& items = self.as_sequence()->items();
     const auto found =
@@ -86,7 +86,7 @@ constexpr std::array<Method, 5> dict_methods{{{"get", get},
                                               {"keys", view<Sequence::Kind::keys>},
                                               {"values", view<Sequence::Kind::values>},
                                               {"copy", copy}}};
-constexpr std::array<Method, 3> list_methods{{{"count", count}, {"index", index}, {"copy", copy}}};
+constexpr std::array<Method, 3> list_methods{{{"count", count_in_list}, {"index", index_in_list}, {"copy", copy}}};
 
 // What would change a value, which the sandbox that templates run in does not allow.
 constexpr std::array<std::string_view, 5> dict_changes{"clear", "pop", "popitem", "setdefault", "update"};

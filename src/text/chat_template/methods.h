@@ -18,6 +18,11 @@ struct Method {
     std::string_view name;
     MethodPointer function;
 };
+/// The text that a method of texts is called on.
+inline const Text& own_text(const Value& self) {
+    return *self.as_text();
+}
+
 std::span<const Method> text_search_methods();
 std::span<const Method> text_case_methods();
 std::span<const Method> text_form_methods();

@@ -100,13 +100,13 @@ Result<Value> sum(Evaluator& evaluator, const Value& subject, const Arguments& a
     return total;
 }
 
-constexpr std::array<Filter, 5> filters{
+constexpr std::array<Filter, 5> number_filter_table{
     {{"abs", absolute}, {"int", to_integer}, {"float", to_float}, {"round", round_number}, {"sum", sum}}};
 
 }  // namespace
 
 std::span<const Filter> number_filters() {
-    return filters;
+    return number_filter_table;
 }
 
 }  // namespace puna::text::jinja

@@ -176,17 +176,17 @@ Result<Value> groupby(Evaluator& evaluator, const Value& subject, const Argument
     return Value::list(std::move(groups));
 }
 
-constexpr std::array<Filter, 6> filters{{{"dictsort", dictsort},
-                                         {"groupby", groupby},
-                                         {"max", extreme<false>},
-                                         {"min", extreme<true>},
-                                         {"sort", sort},
-                                         {"unique", unique}}};
+constexpr std::array<Filter, 6> order_filter_table{{{"dictsort", dictsort},
+                                                    {"groupby", groupby},
+                                                    {"max", extreme<false>},
+                                                    {"min", extreme<true>},
+                                                    {"sort", sort},
+                                                    {"unique", unique}}};
 
 }  // namespace
 
 std::span<const Filter> order_filters() {
-    return filters;
+    return order_filter_table;
 }
 
 }  // namespace puna::text::jinja

@@ -72,16 +72,16 @@ Result<Value> select(Evaluator& evaluator, const Value& subject, const Arguments
     return make_iterator(std::move(kept));
 }
 
-constexpr std::array<Filter, 5> filters{{{"map", map},
-                                         {"select", select<true, false>},
-                                         {"reject", select<false, false>},
-                                         {"selectattr", select<true, true>},
-                                         {"rejectattr", select<false, true>}}};
+constexpr std::array<Filter, 5> selection_filter_table{{{"map", map},
+                                                        {"select", select<true, false>},
+                                                        {"reject", select<false, false>},
+                                                        {"selectattr", select<true, true>},
+                                                        {"rejectattr", select<false, true>}}};
 
 }  // namespace
 
 std::span<const Filter> selection_filters() {
-    return filters;
+    return selection_filter_table;
 }
 
 }  // namespace puna::text::jinja

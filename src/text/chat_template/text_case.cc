@@ -92,14 +92,10 @@ bool has_case(const Text& text, std::uint8_t wanted, std::uint8_t other) {
     return found;
 }
 
-const Text& text_of(const Value& value) {
-    return *value.as_text();
-}
-
 template <Value (*function)(Evaluator&, const Text&)>
 Result<Value> case_method(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_CHECK(Parameters::bind(evaluator, "the method", arguments, {}, 0));
-    return function(evaluator, text_of(self));
+    return function(evaluator, own_text(self));
 }
 
 /// The method `title`: words are runs of cased characters.
@@ -116,7 +112,7 @@ Value title_text(Evaluator& evaluator, const Text& text) {
 template <bool (*holds)(char32_t)>
 Result<Value> all_characters(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_CHECK(Parameters::bind(evaluator, "the method", arguments, {}, 0));
-    const std::string_view bytes = text_of(self).bytes();
+    const std::string_view bytes = own_text(self).bytes();
     for (std::size_t i = 0; i < bytes.size();) {
         const Character character = character_at(bytes, i);
         if (!character.valid || !holds(character.code_point)) return Value(false);
@@ -137,21 +133,21 @@ bool is_alphanumeric(char32_t c) {
 template <bool (*function)(const Text&)>
 Result<Value> test_method(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_CHECK(Parameters::bind(evaluator, "the method", arguments, {}, 0));
-    return Value(function(text_of(self)));
+    return Value(function(own_text(self)));
 }
 
-constexpr std::array<Method, 12> methods{{{"lower", case_method<lower_text>},
-                                          {"upper", case_method<upper_text>},
-                                          {"capitalize", case_method<capitalize_text>},
-                                          {"title", case_method<title_text>},
-                                          {"islower", test_method<is_lower_text>},
-                                          {"isupper", test_method<is_upper_text>},
-                                          {"isspace", all_characters<is_space>},
-                                          {"isalpha", all_characters<is_alpha>},
-                                          {"isalnum", all_characters<is_alphanumeric>},
-                                          {"isdecimal", all_characters<has_trait<trait_decimal>>},
-                                          {"isdigit", all_characters<has_trait<trait_digit>>},
-                                          {"isnumeric", all_characters<has_trait<trait_numeric>>}}};
+constexpr std::array<Method, 12> case_method_table{{{"lower", case_method<lower_text>},
+                                                    {"upper", case_method<upper_text>},
+                                                    {"capitalize", case_method<capitalize_text>},
+                                                    {"title", case_method<title_text>},
+                                                    {"islower", test_method<is_lower_text>},
+                                                    {"isupper", test_method<is_upper_text>},
+                                                    {"isspace", all_characters<is_space>},
+                                                    {"isalpha", all_characters<is_alpha>},
+                                                    {"isalnum", all_characters<is_alphanumeric>},
+                                                    {"isdecimal", all_characters<has_trait<trait_decimal>>},
+                                                    {"isdigit", all_characters<has_trait<trait_digit>>},
+                                                    {"isnumeric", all_characters<has_trait<trait_numeric>>}}};
 
 }  // namespace
 
@@ -185,7 +181,7 @@ bool is_upper_text(const Text& text) {
 }
 
 std::span<const Method> text_case_methods() {
-    return methods;
+    return case_method_table;
 }
 
 }  // namespace puna::text::jinja

@@ -40,7 +40,7 @@ Result<Value> trim(Evaluator& evaluator, const Value& subject, const Arguments& 
     return strip_text(evaluator, *text_of(evaluator, subject), true, true, given.or_none(0));
 }
 
-Result<Value> replace(Evaluator& evaluator, const Value& subject, const Arguments& arguments) {
+Result<Value> replace_filter(Evaluator& evaluator, const Value& subject, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "replace", arguments, {"old", "new", "count"}, 2));
     std::int64_t limit = -1;
     if (!given.or_none(2).is_none()) {
@@ -56,7 +56,7 @@ Result<Value> center(Evaluator& evaluator, const Value& subject, const Arguments
     return pad_text(evaluator, *text_of(evaluator, subject), width, Text(" ", Origin::templ), Alignment::center);
 }
 
-Result<Value> format(Evaluator& evaluator, const Value& subject, const Arguments& arguments) {
+Result<Value> format_filter(Evaluator& evaluator, const Value& subject, const Arguments& arguments) {
     if (!arguments.named.empty() && !arguments.positional.empty()) {
         return evaluator.fail("can't handle positional and keyword arguments at the same time");
     }
@@ -68,7 +68,7 @@ Result<Value> format(Evaluator& evaluator, const Value& subject, const Arguments
     return format_printf(evaluator, *text, Value(DictPtr(std::move(dict))));
 }
 
-Result<Value> join(Evaluator& evaluator, const Value& subject, const Arguments& arguments) {
+Result<Value> join_filter(Evaluator& evaluator, const Value& subject, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "join", arguments, {"d", "attribute"}, 0));
     const TextPtr separator = given[0] == nullptr ? std::make_shared<const Text>() : text_of(evaluator, *given[0]);
     const Value attribute = given.or_none(1);
@@ -211,29 +211,29 @@ Result<Value> tojson(Evaluator& evaluator, const Value& subject, const Arguments
     return Value(builder.take_shared());
 }
 
-constexpr std::array<Filter, 18> filters{{{"capitalize", simple<capitalize_text>},
-                                          {"center", center},
-                                          {"e", simple<escape_text>},
-                                          {"escape", simple<escape_text>},
-                                          {"format", format},
-                                          {"indent", indent},
-                                          {"join", join},
-                                          {"lower", simple<lower_text>},
-                                          {"replace", replace},
-                                          {"safe", string},
-                                          {"string", string},
-                                          {"title", simple<title_words>},
-                                          {"tojson", tojson},
-                                          {"trim", trim},
-                                          {"truncate", truncate},
-                                          {"upper", simple<upper_text>},
-                                          {"wordcount", wordcount},
-                                          {"forceescape", simple<escape_text>}}};
+constexpr std::array<Filter, 18> text_filter_table{{{"capitalize", simple<capitalize_text>},
+                                                    {"center", center},
+                                                    {"e", simple<escape_text>},
+                                                    {"escape", simple<escape_text>},
+                                                    {"format", format_filter},
+                                                    {"indent", indent},
+                                                    {"join", join_filter},
+                                                    {"lower", simple<lower_text>},
+                                                    {"replace", replace_filter},
+                                                    {"safe", string},
+                                                    {"string", string},
+                                                    {"title", simple<title_words>},
+                                                    {"tojson", tojson},
+                                                    {"trim", trim},
+                                                    {"truncate", truncate},
+                                                    {"upper", simple<upper_text>},
+                                                    {"wordcount", wordcount},
+                                                    {"forceescape", simple<escape_text>}}};
 
 }  // namespace
 
 std::span<const Filter> text_filters() {
-    return filters;
+    return text_filter_table;
 }
 
 }  // namespace puna::text::jinja

@@ -16,10 +16,6 @@
 namespace puna::text::jinja {
 namespace {
 
-const Text& text_of(const Value& value) {
-    return *value.as_text();
-}
-
 Result<Value> join(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "join", arguments, {"iterable"}, 1));
     PUNA_TRY(const std::vector<Value> items, to_vector(evaluator, *given[0]));
@@ -30,7 +26,7 @@ Result<Value> join(Evaluator& evaluator, const Value& self, const Arguments& arg
             return evaluator.fail(
                 fmt::format("sequence item {}: expected str instance, {} found", i, items[i].type_name()));
         }
-        if (i > 0) builder.append(text_of(self));
+        if (i > 0) builder.append(own_text(self));
         builder.append(*item);
     }
     return Value(builder.take_shared());
@@ -48,13 +44,13 @@ Result<Value> justify(Evaluator& evaluator, const Value& self, const Arguments& 
         }
         filler = *character;
     }
-    return pad_text(evaluator, text_of(self), width, filler, alignment);
+    return pad_text(evaluator, own_text(self), width, filler, alignment);
 }
 
 Result<Value> zfill(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "zfill", arguments, {"width"}, 1));
     PUNA_TRY(const std::int64_t width, given.integer(evaluator, 0, 0));
-    const Text& text = text_of(self);
+    const Text& text = own_text(self);
     const std::size_t sign = text.bytes().starts_with('-') || text.bytes().starts_with('+') ? 1 : 0;
     const auto characters = static_cast<std::int64_t>(count_characters(text.bytes()));
     TextBuilder builder(evaluator.budget());
@@ -103,7 +99,7 @@ Result<Value> field_value(Evaluator& evaluator, std::string_view field, const Ar
 
 /// str.format, with `!s` and `!r`; format specifications (":>10") are refused.
 Result<Value> format(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
-    const Text& text = text_of(self);
+    const Text& text = own_text(self);
     const std::string_view bytes = text.bytes();
     TextBuilder builder(evaluator.budget());
     std::size_t next = 0;
@@ -138,12 +134,12 @@ Result<Value> format(Evaluator& evaluator, const Value& self, const Arguments& a
     return Value(builder.take_shared());
 }
 
-constexpr std::array<Method, 6> methods{{{"join", join},
-                                         {"format", format},
-                                         {"ljust", justify<Alignment::left>},
-                                         {"rjust", justify<Alignment::right>},
-                                         {"center", justify<Alignment::center>},
-                                         {"zfill", zfill}}};
+constexpr std::array<Method, 6> form_method_table{{{"join", join},
+                                                   {"format", format},
+                                                   {"ljust", justify<Alignment::left>},
+                                                   {"rjust", justify<Alignment::right>},
+                                                   {"center", justify<Alignment::center>},
+                                                   {"zfill", zfill}}};
 
 }  // namespace
 
@@ -162,7 +158,7 @@ Value pad_text(Evaluator& evaluator, const Text& text, std::int64_t width, const
 }
 
 std::span<const Method> text_form_methods() {
-    return methods;
+    return form_method_table;
 }
 
 }  // namespace puna::text::jinja

@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::size_t npos = std::string_view::npos;
 
-const Text& text_of(const Value& value) {
-    return *value.as_text();
-}
-
 Result<const Text*> require_text(Evaluator& evaluator, const Value& value) {
     PUNA_CHECK(evaluator.require_defined(value));
     if (const Text* text = value.as_text()) return text;
@@ -55,7 +51,7 @@ Result<Value> has_affix(Evaluator& evaluator, const Value& self, const Arguments
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, name, arguments, {"affix", "start", "end"}, 1));
     PUNA_CHECK(evaluator.require_defined(*given[0]));
     std::size_t offset = 0;
-    PUNA_TRY(const std::string_view bytes, window(evaluator, text_of(self), given, 1, 2, offset));
+    PUNA_TRY(const std::string_view bytes, window(evaluator, own_text(self), given, 1, 2, offset));
     std::vector<Value> candidates{*given[0]};
     if (const Sequence* tuple = given[0]->as_sequence(); tuple != nullptr && tuple->is_tuple()) {
         candidates = tuple->items();
@@ -88,10 +84,10 @@ Result<Value> find(Evaluator& evaluator, const Value& self, const Arguments& arg
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "find", arguments, {"sub", "start", "end"}, 1));
     PUNA_TRY(const Text* searched, require_text(evaluator, *given[0]));
     std::size_t offset = 0;
-    PUNA_TRY(const std::string_view bytes, window(evaluator, text_of(self), given, 1, 2, offset));
+    PUNA_TRY(const std::string_view bytes, window(evaluator, own_text(self), given, 1, 2, offset));
     const std::size_t found =
         from_end ? find_last(evaluator, bytes, searched->bytes()) : find_text(bytes, searched->bytes());
-    if (found != npos) return Value::size(count_characters(text_of(self).bytes().substr(0, offset + found)));
+    if (found != npos) return Value::size(count_characters(own_text(self).bytes().substr(0, offset + found)));
     if (must_be_there) return evaluator.fail("substring not found");
     return Value::integer(-1);
 }
@@ -100,7 +96,7 @@ Result<Value> count(Evaluator& evaluator, const Value& self, const Arguments& ar
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "count", arguments, {"sub", "start", "end"}, 1));
     PUNA_TRY(const Text* searched, require_text(evaluator, *given[0]));
     std::size_t offset = 0;
-    PUNA_TRY(const std::string_view bytes, window(evaluator, text_of(self), given, 1, 2, offset));
+    PUNA_TRY(const std::string_view bytes, window(evaluator, own_text(self), given, 1, 2, offset));
     if (searched->size() == 0) return Value::size(count_characters(bytes) + 1);
     std::size_t found = 0;
     for (std::size_t at = find_text(bytes, searched->bytes()); at != npos;
@@ -114,20 +110,20 @@ Result<Value> replace(Evaluator& evaluator, const Value& self, const Arguments& 
     PUNA_TRY(const Text* old, require_text(evaluator, *given[0]));
     PUNA_TRY(const Text* replacement, require_text(evaluator, *given[1]));
     PUNA_TRY(const std::int64_t limit, given.integer(evaluator, 2, -1));
-    return replace_text(evaluator, text_of(self), *old, *replacement, limit);
+    return replace_text(evaluator, own_text(self), *old, *replacement, limit);
 }
 
 template <bool left, bool right>
 Result<Value> strip_method(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "strip", arguments, {"chars"}, 0));
-    return strip_text(evaluator, text_of(self), left, right, given.or_none(0));
+    return strip_text(evaluator, own_text(self), left, right, given.or_none(0));
 }
 
 template <bool at_start>
 Result<Value> remove_affix(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "removeprefix", arguments, {"affix"}, 1));
     PUNA_TRY(const Text* affix, require_text(evaluator, *given[0]));
-    const Text& text = text_of(self);
+    const Text& text = own_text(self);
     const std::string_view bytes = text.bytes();
     if (at_start && bytes.starts_with(affix->bytes())) return part(evaluator, text, affix->size(), text.size());
     if (!at_start && bytes.ends_with(affix->bytes())) return part(evaluator, text, 0, text.size() - affix->size());
@@ -213,7 +209,7 @@ template <bool from_end>
 Result<Value> split(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "split", arguments, {"sep", "maxsplit"}, 0));
     PUNA_TRY(const std::int64_t limit, given.integer(evaluator, 1, -1));
-    const Text& text = text_of(self);
+    const Text& text = own_text(self);
     Pieces pieces;
     if (given.or_none(0).is_none()) {
         pieces = from_end ? split_at_spaces_from_end(text.bytes(), limit) : split_at_spaces(text.bytes(), limit);
@@ -239,7 +235,7 @@ Result<Value> partition(Evaluator& evaluator, const Value& self, const Arguments
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "partition", arguments, {"sep"}, 1));
     PUNA_TRY(const Text* separator, require_text(evaluator, *given[0]));
     if (separator->size() == 0) return evaluator.fail("empty separator");
-    const Text& text = text_of(self);
+    const Text& text = own_text(self);
     const std::size_t at =
         from_end ? find_last(evaluator, text.bytes(), separator->bytes()) : find_text(text.bytes(), separator->bytes());
     const Value nothing = Value::trusted("");
@@ -253,31 +249,31 @@ Result<Value> partition(Evaluator& evaluator, const Value& self, const Arguments
 
 Result<Value> lines(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "splitlines", arguments, {"keepends"}, 0));
-    return Value::list(split_lines(evaluator, text_of(self), given.flag(0, false)));
+    return Value::list(split_lines(evaluator, own_text(self), given.flag(0, false)));
 }
 
 bool is_line_end(char32_t c) {
     return (c >= '\n' && c <= '\r') || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
-constexpr std::array<Method, 18> methods{{{"startswith", has_affix<true>},
-                                          {"endswith", has_affix<false>},
-                                          {"find", find<false, false>},
-                                          {"rfind", find<true, false>},
-                                          {"index", find<false, true>},
-                                          {"rindex", find<true, true>},
-                                          {"count", count},
-                                          {"replace", replace},
-                                          {"strip", strip_method<true, true>},
-                                          {"lstrip", strip_method<true, false>},
-                                          {"rstrip", strip_method<false, true>},
-                                          {"removeprefix", remove_affix<true>},
-                                          {"removesuffix", remove_affix<false>},
-                                          {"split", split<false>},
-                                          {"rsplit", split<true>},
-                                          {"partition", partition<false>},
-                                          {"rpartition", partition<true>},
-                                          {"splitlines", lines}}};
+constexpr std::array<Method, 18> search_method_table{{{"startswith", has_affix<true>},
+                                                      {"endswith", has_affix<false>},
+                                                      {"find", find<false, false>},
+                                                      {"rfind", find<true, false>},
+                                                      {"index", find<false, true>},
+                                                      {"rindex", find<true, true>},
+                                                      {"count", count},
+                                                      {"replace", replace},
+                                                      {"strip", strip_method<true, true>},
+                                                      {"lstrip", strip_method<true, false>},
+                                                      {"rstrip", strip_method<false, true>},
+                                                      {"removeprefix", remove_affix<true>},
+                                                      {"removesuffix", remove_affix<false>},
+                                                      {"split", split<false>},
+                                                      {"rsplit", split<true>},
+                                                      {"partition", partition<false>},
+                                                      {"rpartition", partition<true>},
+                                                      {"splitlines", lines}}};
 
 }  // namespace
 
@@ -336,7 +332,7 @@ Result<Value> strip_text(Evaluator& evaluator, const Text& text, bool left, bool
 }
 
 std::span<const Method> text_search_methods() {
-    return methods;
+    return search_method_table;
 }
 
 }  // namespace puna::text::jinja

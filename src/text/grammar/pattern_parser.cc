@@ -13,7 +13,7 @@
 namespace puna::text::grammar {
 namespace {
 
-constexpr std::size_t max_text = 1 << 20;
+constexpr std::size_t max_pattern = 1 << 20;
 constexpr int max_groups = 10'000;
 constexpr int max_depth = 200;  // groups within groups
 
@@ -43,7 +43,7 @@ class Parser {
         : text_(text), gbnf_(form == Form::gbnf), search_(form == Form::search_regex) {}
 
     Result<Grammar> parse() {
-        if (text_.size() > max_text) return fail("is longer than 1 MiB");
+        if (text_.size() > max_pattern) return fail("is longer than 1 MiB");
         return gbnf_ ? parse_rules() : parse_regex();
     }
 

@@ -14,7 +14,7 @@
 namespace puna::text::grammar {
 namespace {
 
-constexpr std::size_t max_text = 1 << 20;
+constexpr std::size_t max_schema = 1 << 20;
 constexpr int max_nesting = 100;
 constexpr std::size_t max_references = 100;  // one behind the other
 constexpr std::size_t max_parts = 1000;
@@ -119,7 +119,7 @@ Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
     const auto malformed = [](std::string what) {
         return Error{ErrorCode::invalid_argument, fmt::format("the JSON schema {}", what), "check the schema's text"};
     };
-    if (text.size() > max_text) return malformed("is longer than 1 MiB");
+    if (text.size() > max_schema) return malformed("is longer than 1 MiB");
     std::string problem;
     std::vector<std::set<std::string>> keys;  // of the objects that are open
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
