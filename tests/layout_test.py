@@ -88,6 +88,11 @@ REGISTRIES = re.compile(
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 NAMESPACE = re.compile(r"^(?:inline\s+)?namespace\b[ \t]*([\w:]*)[ \t]*\{", re.MULTILINE)
 COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', re.DOTALL)
+USING = re.compile(r"^[ \t]*(?:using (?:::)?(?:\w+::)+(\w+);|namespace (\w+) = [\w:]+;)", re.MULTILINE)
+TEST_HEADERS = [
+    (re.compile(r"\b((EXPECT|ASSERT)_THAT|MOCK_METHOD)\b"), {"gmock/gmock.h"}),
+    (re.compile(r"\b((EXPECT|ASSERT|SCOPED|INSTANTIATE)_[A-Z_]+|TEST(_[FP])?)\b|\btesting::"), {"gmock/gmock.h", "gtest/gtest.h"}),
+]
 TARGET = re.compile(r"^[ \t]*(puna_room|add_library|add_executable|add_custom_target)\(\s*([^\s)]+)", re.MULTILINE)
 
 
@@ -220,6 +225,24 @@ def check_forbidden(tree):
                 yield f"{path}:{line_of(code, match.start())}: {match.group().strip()}: {why}"
 
 
+def check_usings(tree):
+    """What each file has to have or use by itself: its neighbours hide it from clang-tidy (tools/tidy.py), which looks
+    at a folder as one, and from the compiler, which finds GoogleTest in tests precompiled."""
+    for path, text in tree.sources("src"):
+        code = without_comments(text)
+        for match in USING.finditer(code) if path.endswith(".cc") else ():
+            name = match.group(1) or match.group(2)
+            if len(re.findall(rf"\b{name}\b", code[match.end():])) == 0:
+                yield f"{path}:{line_of(code, match.start(match.lastindex))}: {name} is not used below"
+    for path, text in tree.sources("tests"):
+        code = without_comments(text)
+        included = {match.group(2) for match in INCLUDE.finditer(text)}
+        for pattern, headers in TEST_HEADERS:
+            match = pattern.search(code)
+            if match and not included & headers:
+                yield f"{path}:{line_of(code, match.start())}: {match.group()} needs <{max(headers)}>"
+
+
 def check_registries(tree):
     """Host names of package and model registries: tools know where their packages come from."""
     for path, text in tree.text.items():
@@ -237,7 +260,8 @@ def check_documented(tree):
             yield f"{path}: the rank of {room} is {documented.get(room)} there and {RANKS.get(room)} in the test"
 
 
-CHECKS = [check_documented, check_includes, check_folders, check_namespaces, check_lengths, check_forbidden, check_registries]
+CHECKS = [check_documented, check_includes, check_folders, check_namespaces, check_lengths, check_forbidden, check_usings,
+          check_registries]
 
 
 class TheTree(unittest.TestCase):
@@ -360,6 +384,18 @@ class TheChecks(unittest.TestCase):
 
     def test_forbidden_options(self):
         self.assert_finds(check_forbidden, "cmake/a.cmake", "add_compile_options(-march=native)", "portable")
+
+    def test_unused_usings(self):
+        text = "namespace puna::base {\nusing a::b::used;\nint x = used;  // unused\n%s\n}\n"
+        self.assertEqual(self.problems(check_usings, {"src/base/b.cc": text % ""}), [])
+        for line in ("using a::unused;", "    namespace unused = a::b;"):
+            self.assert_finds(check_usings, "src/base/b.cc", text % line, "src/base/b.cc:4: unused is not used below")
+
+    def test_headers_of_tests(self):
+        test = "#include <gtest/gtest.h>\nTEST(A, B) {\n    EXPECT_EQ(1, 1);\n}\n"
+        self.assertEqual(self.problems(check_usings, {"tests/base/b_test.cc": test}), [])
+        self.assert_finds(check_usings, "tests/base/b_test.cc", test.replace("EQ", "THAT"), "needs <gmock/gmock.h>")
+        self.assert_finds(check_usings, "tests/base/b_test.cc", test[test.index("TEST"):], "b_test.cc:1: TEST needs <gtest")
 
     def test_registries(self):
         host = ".".join(("files", "pythonhosted", "org"))
