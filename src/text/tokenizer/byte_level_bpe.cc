@@ -12,6 +12,7 @@
 #include "text/tokenizer/bpe_merge.h"
 #include "text/tokenizer/families.h"
 #include "text/tokenizer/pre_tokenizer.h"
+#include "text/tokenizer/token_ids.h"
 #include "text/unicode/utf8.h"
 
 namespace puna::text {
@@ -54,12 +55,13 @@ class ByteLevelBpe final : public Tokenizer {
     ByteLevelBpe(Vocabulary vocabulary, const PreTokenizer& pre_tokenizer)
         : Tokenizer(std::move(vocabulary), UserDefined::cut_text),
           pre_tokenizer_(pre_tokenizer),
+          whole_tokens_(bytes_),
           merges_(vocabulary_.merges.size()) {
         byte_ids_.fill(no_token);
     }
 
     Result<void> prepare() {
-        TokenIds written_ids;  // all tokens, as written
+        TokenIds written_ids(vocabulary_.tokens);  // all tokens, as written
         PUNA_CHECK(read_tokens(written_ids));
         return read_merges(written_ids);
     }
@@ -84,18 +86,17 @@ class ByteLevelBpe final : public Tokenizer {
 
   private:
     Result<void> read_tokens(TokenIds& written_ids) {
-        written_ids.reserve(size());
+        written_ids.allocate();
         bytes_.resize(size());
         for (std::size_t i = 0; i < size(); ++i) {
             const auto id = static_cast<TokenId>(i);
             const std::string& token = vocabulary_.tokens[i];
             if (kind(id) != TokenKind::normal) {  // added tokens are written as they are
-                written_ids.emplace(token, id);
+                written_ids.insert(id);
                 bytes_[i] = token;
                 continue;
             }
-            TokenId& written_id = written_ids.emplace(token, id).first->second;
-            const TokenId other = std::exchange(written_id, id);  // before an added token of the same text
+            const TokenId other = std::exchange(written_ids.insert(id), id);  // before an added token of the same text
             if (other != id && kind(other) == TokenKind::normal && !token.empty()) {
                 return malformed_vocabulary(fmt::format("tokens {} and {} are both {}", other, id, quoted(token)));
             }
@@ -104,15 +105,16 @@ class ByteLevelBpe final : public Tokenizer {
             if (bytes && bytes->size() == 1) byte_ids_[static_cast<unsigned char>(bytes->front())] = id;
         }
         if (!pre_tokenizer_.whole_tokens_first) return {};
-        whole_tokens_.reserve(size());
+        whole_tokens_.allocate();
         for (std::size_t i = 0; i < size(); ++i) {
             const auto id = static_cast<TokenId>(i);
-            if (kind(id) == TokenKind::normal) whole_tokens_.emplace(bytes_[i], id);
+            if (kind(id) == TokenKind::normal) whole_tokens_.insert(id);
         }
         return {};
     }
 
     Result<void> read_merges(const TokenIds& written_ids) {
+        std::string both;
         for (std::size_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
             const std::string_view merge = vocabulary_.merges[rank];
             const std::size_t space = merge.find(' ', 1);
@@ -122,15 +124,17 @@ class ByteLevelBpe final : public Tokenizer {
             }
             const std::string_view left = merge.substr(0, space);
             const std::string_view right = merge.substr(space + 1);
-            const std::string both = std::string(left) + std::string(right);
-            for (const std::string_view token : {left, right, std::string_view(both)}) {
-                if (written_ids.contains(token)) continue;
-                return malformed_vocabulary(fmt::format("merge {} needs {}, which is no token", rank, quoted(token)));
+            both.assign(left).append(right);
+            const std::array<std::string_view, 3> texts = {left, right, both};
+            std::array<TokenId, 3> ids{};
+            for (std::size_t i = 0; i < texts.size(); ++i) {
+                ids[i] = written_ids.find(texts[i]);
+                if (ids[i] != no_token) continue;
+                return malformed_vocabulary(
+                    fmt::format("merge {} needs {}, which is no token", rank, quoted(texts[i])));
             }
-            const TokenId result = find_token(written_ids, both);
-            if (is_special(result)) continue;  // text never yields a control token
-            merges_.insert(pair(find_token(written_ids, left), find_token(written_ids, right)),
-                           std::uint64_t{rank} << 32 | static_cast<std::uint32_t>(result));
+            if (is_special(ids[2])) continue;  // text never yields a control token
+            merges_.insert(pair(ids[0], ids[1]), std::uint64_t{rank} << 32 | static_cast<std::uint32_t>(ids[2]));
         }
         return {};
     }
@@ -138,7 +142,7 @@ class ByteLevelBpe final : public Tokenizer {
     /// Appends the ids of one stretch of the pre-tokenizer; returns how many bytes have no token.
     std::size_t encode_stretch(std::string_view text, std::vector<Symbol>& symbols, std::vector<TokenId>& out) const {
         if (pre_tokenizer_.whole_tokens_first) {
-            if (const TokenId id = find_token(whole_tokens_, text); id != no_token) {
+            if (const TokenId id = whole_tokens_.find(text); id != no_token) {
                 out.push_back(id);
                 return 0;
             }

@@ -8,11 +8,13 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "base/try.h"
 #include "text/tokenizer/bpe_merge.h"
 #include "text/tokenizer/families.h"
+#include "text/tokenizer/token_ids.h"
 #include "text/unicode/utf8.h"
 
 namespace puna::text {
@@ -39,7 +41,8 @@ std::uint32_t merge_priority(float score) {
 
 class SentencePieceBpe final : public Tokenizer {
   public:
-    explicit SentencePieceBpe(Vocabulary vocabulary) : Tokenizer(std::move(vocabulary), UserDefined::stay_in_text) {
+    explicit SentencePieceBpe(Vocabulary vocabulary)
+        : Tokenizer(std::move(vocabulary), UserDefined::stay_in_text), pieces_(vocabulary_.tokens) {
         byte_ids_.fill(no_token);
     }
 
@@ -47,7 +50,7 @@ class SentencePieceBpe final : public Tokenizer {
         if (vocabulary_.scores.size() != size()) {
             return malformed_vocabulary("a SentencePiece vocabulary needs a score for each token, but has none");
         }
-        pieces_.reserve(size());
+        pieces_.allocate();
         for (std::size_t i = 0; i < size(); ++i)
             PUNA_CHECK(read_token(static_cast<TokenId>(i)));
         byte_fallback_ = std::ranges::find(byte_ids_, no_token) == byte_ids_.end();
@@ -133,9 +136,9 @@ class SentencePieceBpe final : public Tokenizer {
             case TokenKind::user_defined:
             case TokenKind::unused: break;
         }
-        const auto [other, is_new] = pieces_.emplace(token, id);
-        if (is_new || token.empty()) return {};
-        return malformed_vocabulary(fmt::format("tokens {} and {} are both {}", other->second, id, quoted(token)));
+        const TokenId first = pieces_.insert(id);
+        if (first == id || token.empty()) return {};
+        return malformed_vocabulary(fmt::format("tokens {} and {} are both {}", first, id, quoted(token)));
     }
 
     /// The text with its spaces as U+2581, a space prefixed or extra ones removed if the vocabulary wants it.
@@ -179,7 +182,7 @@ class SentencePieceBpe final : public Tokenizer {
         const auto append_characters = [&](std::size_t end) {
             while (position < end) {
                 const std::size_t length = decode_utf8(text.substr(position, end - position)).length;
-                append(length, find_token(pieces_, text.substr(position, length)), false);
+                append(length, pieces_.find(text.substr(position, length)), false);
             }
         };
         for (const TokenMatcher::Match& match : user_defined_tokens_.find(text)) {
@@ -191,7 +194,7 @@ class SentencePieceBpe final : public Tokenizer {
     }
 
     Merge find_merge(std::string_view text, const Symbol& left, const Symbol& right, UnusedParts& unused_parts) const {
-        const TokenId id = find_token(pieces_, text.substr(left.begin, left.length + right.length));
+        const TokenId id = pieces_.find(text.substr(left.begin, left.length + right.length));
         if (id == no_token) return {};
         if (kind(id) == TokenKind::unused) {
             unused_parts.insert_or_assign(
@@ -205,7 +208,7 @@ class SentencePieceBpe final : public Tokenizer {
         while (!open.empty()) {
             const std::string_view part = open.back();
             open.pop_back();
-            const TokenId id = find_token(pieces_, part);
+            const TokenId id = pieces_.find(part);
             const auto parts = unused_parts.find(id);
             if (parts == unused_parts.end()) {
                 emit(part, id, output);
