@@ -19,6 +19,8 @@ struct EngineOptions {
     std::string activations = "auto";  ///< "auto" (int16), "float32", "int16" or "int8"
     std::string kv_type = "f16";       ///< "f16" or "f32"
     std::string isa = "auto";          ///< a kernel set; PUNA_ISA in the environment decides where this is "auto"
+    bool pin_threads = false;          ///< each thread stays on a core of its own; needs as many cores as threads
+    std::string numa = {};             ///< where threads and working memory lie; as WeightMemory::numa
 };
 
 /// What an engine settled on.

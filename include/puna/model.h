@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,12 +29,23 @@ struct DecodeOptions {
     bool special = false;  ///< also print control tokens
 };
 
-/// What files of the formats before GGUF do not say; without it, usual values are taken.
+/// Where a model's weights lie while it is used. As it stands, they are mapped, and read as they are needed.
+struct WeightMemory {
+    bool mapped = true;     ///< false: read into memory of their own first, in large pages where the system has them
+    bool locked = false;    ///< never paged out; an error where the system does not allow it
+    bool prefault = false;  ///< a thread fetches mapped weights from the start, if they fit into the available memory
+    std::string numa = {};  ///< "interleave" over all memory nodes, or "node=N"; empty: as the system does it
+    /// Bytes read so far, and of all files; on the thread that calls `load`. Only while unmapped weights are read.
+    std::function<void(std::uint64_t done, std::uint64_t all)> progress = {};
+};
+
 struct LoadOptions {
+    // What files of the formats before GGUF do not say; without it, usual values are taken.
     std::optional<double> norm_epsilon;
     std::optional<double> rope_base;
     std::optional<std::uint32_t> kv_heads;
     std::optional<std::uint32_t> context;  ///< tokens that the model was made for
+    WeightMemory memory = {};
 };
 
 /// What a model file says about itself.
@@ -68,7 +80,7 @@ class Model {
   public:
     /// Opens `path`; for a sharded file, any shard. A file that puna cannot run still opens, so that it can be looked
     /// at: see `ModelInfo::runnable`. Errors: file_not_found, file_unreadable, file_malformed, unsupported_format,
-    /// invalid_argument (options for a file that states its own values).
+    /// invalid_argument (options for a file that states its own values; no such NUMA node), out_of_memory.
     static Result<Model> load(const std::string& path, const LoadOptions& options = {});
 
     const ModelInfo& info() const;

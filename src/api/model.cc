@@ -12,6 +12,7 @@
 #include "base/cpu.h"
 #include "base/try.h"
 #include "engine/context_plan.h"
+#include "formats/place_weights.h"
 #include "kernels/kernel_table.h"
 #include "nn/kv_cache.h"
 
@@ -39,12 +40,14 @@ Result<Model> Model::load(const std::string& path, const LoadOptions& options) {
         PUNA_TRY(std::shared_ptr<const formats::ModelFile> file,
                  formats::read_model_file(
                      path, {options.norm_epsilon, options.rope_base, options.kv_heads, options.context}));
-        auto tokenizer = text::Tokenizer::create(file->vocabulary);
+        PUNA_TRY(auto prefault, formats::place_weights(*file, options.memory));
+        auto tokenizer = text::Tokenizer::create(std::shared_ptr<const text::Vocabulary>(file, &file->vocabulary));
         auto chat = tokenizer.ok() ? text::ChatEncoder::create(*tokenizer) : tokenizer.error();
         auto model = models::create_model(file);
+        if (options.memory.locked) PUNA_CHECK(formats::lock_weights(model.ok() ? (*model)->file() : *file));
         ModelInfo info = api::describe(*file, tokenizer, model);
-        return Model(std::make_shared<const Impl>(
-            Impl{std::move(file), std::move(tokenizer), std::move(chat), std::move(model), std::move(info)}));
+        return Model(std::make_shared<const Impl>(Impl{std::move(file), std::move(tokenizer), std::move(chat),
+                                                       std::move(model), std::move(info), std::move(prefault)}));
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/prefault.h"
 #include "formats/model_file.h"
 #include "models/model.h"
 #include "puna/model.h"
@@ -19,6 +20,7 @@ struct Model::Impl {
     Result<text::ChatEncoder> chat;
     Result<std::shared_ptr<const models::Model>> model;
     ModelInfo info;
+    std::unique_ptr<const base::Prefault> prefault;
 };
 
 }  // namespace puna

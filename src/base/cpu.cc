@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -115,30 +114,20 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
     return number.value() * unit;
 }
 
-/// The value of `key` (kibibytes) in the text of /proc/meminfo, in bytes.
+/// The value of `key` (kibibytes) in the text of /proc/meminfo or the like, in bytes.
 std::optional<std::uint64_t> meminfo_value(std::string_view text, std::string_view key) {
     const std::size_t at = text.find(key);
     if (at == std::string_view::npos) return std::nullopt;
     text.remove_prefix(at + key.size());
-    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
     const auto number = parse_number<std::uint64_t>(text.substr(0, text.find_first_of(" \n")), "", 0, UINT64_MAX >> 10);
     if (!number.ok()) return std::nullopt;
     return number.value() << 10;
 }
 
 std::uint32_t affinity_cores() {
-    // A machine with more CPUs than the mask has room for answers EINVAL.
-    for (std::size_t cpus = 1024; cpus <= (std::size_t{1} << 20); cpus *= 4) {
-        std::vector<unsigned long> mask(cpus / (8 * sizeof(unsigned long)));
-        const std::size_t bytes = mask.size() * sizeof(unsigned long);
-        if (sched_getaffinity(0, bytes, reinterpret_cast<cpu_set_t*>(mask.data())) == 0) {
-            std::uint32_t cores = 0;
-            for (const unsigned long word : mask)
-                cores += static_cast<std::uint32_t>(std::popcount(word));
-            return cores;
-        }
-        if (errno != EINVAL) break;
-    }
+    const std::size_t allowed = allowed_cpus().size();
+    if (allowed > 0) return static_cast<std::uint32_t>(allowed);
     return static_cast<std::uint32_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
@@ -155,7 +144,46 @@ CacheSizes cache_sizes_of_library() {
     return sizes;
 }
 
+constexpr std::size_t word_bits = 8 * sizeof(unsigned long);
+constexpr std::size_t most_cpus = std::size_t{1} << 20;
+
+bool set_affinity(std::span<const std::uint32_t> cpus) {
+    std::vector<unsigned long> mask;
+    for (const std::uint32_t cpu : cpus) {
+        if (cpu >= most_cpus) return false;
+        mask.resize(std::max<std::size_t>(mask.size(), cpu / word_bits + 1));
+        mask[cpu / word_bits] |= 1UL << cpu % word_bits;
+    }
+    const std::size_t bytes = mask.size() * sizeof(unsigned long);
+    return sched_setaffinity(0, bytes, reinterpret_cast<const cpu_set_t*>(mask.data())) == 0;
+}
+
 }  // namespace
+
+std::vector<std::uint32_t> allowed_cpus() {
+    // A machine with more CPUs than the mask has room for answers EINVAL.
+    for (std::size_t room = 1024; room <= most_cpus; room *= 4) {
+        std::vector<unsigned long> mask(room / word_bits);
+        if (sched_getaffinity(0, room / 8, reinterpret_cast<cpu_set_t*>(mask.data())) == 0) {
+            std::vector<std::uint32_t> cpus;
+            for (std::uint32_t cpu = 0; cpu < room; ++cpu) {
+                if ((mask[cpu / word_bits] >> cpu % word_bits & 1) != 0) cpus.push_back(cpu);
+            }
+            return cpus;
+        }
+        if (errno != EINVAL) break;
+    }
+    return {};
+}
+
+CpuScope::CpuScope(std::span<const std::uint32_t> cpus) {
+    std::vector<std::uint32_t> before = allowed_cpus();
+    if (set_affinity(cpus)) before_ = std::move(before);
+}
+
+CpuScope::~CpuScope() {
+    if (!before_.empty()) set_affinity(before_);
+}
 
 CpuFeatures decode_features(const X86Identity& identity) {
     const auto bit = [](std::uint32_t word, int index) { return ((word >> index) & 1) != 0; };
@@ -274,6 +302,10 @@ std::uint32_t usable_cores() {
 }
 std::uint64_t available_memory() {
     return memory_under("").available;
+}
+std::uint64_t peak_memory() {
+    const auto text = read_text_file("/proc/self/status");
+    return text.ok() ? meminfo_value(*text, "VmHWM:").value_or(0) : 0;
 }
 std::uint64_t total_memory() {
     return memory_under("").total;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,28 @@ const CpuFeatures& cpu_features();
 std::string cpu_model_name();
 CacheSizes cache_sizes();
 
+/// The numbers of the CPUs that the calling thread may run on, ascending; empty where the system does not say.
+std::vector<std::uint32_t> allowed_cpus();
+/// While it lives, the thread that made it, and those that it starts, run on some CPUs alone.
+class CpuScope {
+  public:
+    CpuScope() = default;
+    /// Changes nothing where the system refuses.
+    explicit CpuScope(std::span<const std::uint32_t> cpus);
+    CpuScope(CpuScope&&) noexcept = default;
+    CpuScope& operator=(CpuScope&&) = delete;
+    ~CpuScope();
+
+  private:
+    std::vector<std::uint32_t> before_;  // empty: nothing was changed
+};
 /// Cores that this process may use: the least of the affinity mask and the cgroup quota (v1 or v2, rounded up), at
 /// least 1.
 std::uint32_t usable_cores();
 /// Bytes of memory still available to this process: the least of the system's and the cgroup's.
 std::uint64_t available_memory();
 std::uint64_t total_memory();
+/// The most memory that this process held at a time (its peak resident set), bytes; 0 where the system does not say.
+std::uint64_t peak_memory();
 
 }  // namespace puna::base

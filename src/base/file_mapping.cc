@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "base/cpu.h"
 #include "base/mapping_guard.h"
 #include "base/system_error.h"
 
@@ -78,11 +80,67 @@ void FileMapping::release_pages(std::span<const std::byte> part) const {
     const std::size_t page = page_size();
     const std::size_t from = whole_pages(static_cast<std::size_t>(part.data() - data_));
     const std::size_t to = (static_cast<std::size_t>(part.data() - data_) + part.size()) / page * page;
+    if (in_memory_) return;  // where they are the only copy
     // Nothing was ever written to these pages, so nothing is lost; a refusal costs memory alone.
     if (from < to) madvise(const_cast<std::byte*>(data_) + from, to - from, MADV_DONTNEED);
 }
 
+void FileMapping::fetch_pages(std::span<const std::byte> part) const {
+    constexpr int populate_read = 22;  // MADV_POPULATE_READ, which the headers of older systems lack
+    const std::size_t page = page_size();
+    const std::size_t from = static_cast<std::size_t>(part.data() - data_) / page * page;
+    const std::size_t to = whole_pages(static_cast<std::size_t>(part.data() - data_) + part.size());
+    std::byte* const begin = const_cast<std::byte*>(data_) + from;
+    if (part.empty() || madvise(begin, to - from, populate_read) == 0) return;
+    madvise(begin, to - from, MADV_WILLNEED);  // before Linux 5.14: into the page cache at least
+}
+
+Result<void> FileMapping::read_into_memory(FunctionRef<void(std::uint64_t)> progress) const {
+    if (size_ == 0 || in_memory_) return {};
+    if (const std::uint64_t available = available_memory(); available != 0 && size_ > available) {
+        return Error{ErrorCode::out_of_memory,
+                     fmt::format("\"{}\" has {} bytes, and {} bytes of memory are available", path_, size_, available),
+                     "use the file in place, mapped"};
+    }
+    // A large page stays one when it is moved by multiples of its size.
+    constexpr std::size_t large_page = std::size_t{2} << 20;
+    const std::size_t size = whole_pages(size_);
+    const std::size_t reserved = size + large_page;
+    void* const memory = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return system_error(ErrorCode::out_of_memory, "find memory for", path_, errno);
+    const auto address = [](const void* at) { return reinterpret_cast<std::uintptr_t>(at); };
+    auto* const begin = static_cast<std::byte*>(memory) + (address(data_) - address(memory)) % large_page;
+    madvise(begin, size, MADV_HUGEPAGE);  // a refusal costs speed alone
+
+    const auto give_up = [&](Error error) {
+        munmap(memory, reserved);
+        return error;
+    };
+    constexpr std::size_t step = std::size_t{16} << 20;
+    for (std::size_t at = 0; at < size_;) {
+        const ssize_t got = pread(file_.get(), begin + at, std::min(step, size_ - at), static_cast<off_t>(at));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return give_up(system_error(read_error_code(errno), "read", path_, errno));
+        if (got == 0) return give_up(changed(path_, "was cut short"));
+        at += static_cast<std::size_t>(got);
+        progress(at);
+    }
+    void* const place = const_cast<std::byte*>(data_);
+    mprotect(begin, size, PROT_READ);
+    if (mremap(begin, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) {
+        Error error = system_error(ErrorCode::out_of_memory, "move into place", path_, errno);
+        // The old pages may be gone by then.
+        mmap(place, size_, PROT_READ, MAP_PRIVATE | MAP_FIXED, file_.get(), 0);
+        return give_up(std::move(error));
+    }
+    in_memory_ = true;
+    munmap(memory, static_cast<std::size_t>(begin - static_cast<std::byte*>(memory)));
+    munmap(begin + size, reserved - size - static_cast<std::size_t>(begin - static_cast<std::byte*>(memory)));
+    return {};
+}
+
 Result<void> FileMapping::check() const {
+    if (in_memory_) return {};
     if (lost()) return changed(path_, "was cut short or became unreadable");
     struct stat status = {};
     if (fstat(file_.get(), &status) != 0) return changed(path_, "became unreadable");

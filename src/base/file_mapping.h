@@ -3,19 +3,21 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "base/file_descriptor.h"
+#include "base/function_ref.h"
 #include "puna/error.h"
 
 namespace puna::base {
 
-/// Immutable and thread-safe. If the file shrinks while it is mapped, a fault in the lost part does not end the
-/// process: a SIGBUS handler (installed with the first mapping) puts zero pages from the fault to the mapping's end,
-/// marks the mapping lost and returns. Faults that belong to no mapping of ours go to the handler that was there
+/// What it holds is immutable; thread-safe. If the file shrinks while it is mapped, a fault in the lost part does not
+/// end the process: a SIGBUS handler (installed with the first mapping) puts zero pages from the fault to the mapping's
+/// end, marks the mapping lost and returns. Faults that belong to no mapping of ours go to the handler that was there
 /// before. Whoever computes on mapped data asks `check()` before handing the result on: a file that shrinks within its
 /// last page reads zeros there without any fault, so `lost()` alone does not tell. A file that is rewritten at the same
 /// length goes unnoticed; one that is replaced by rename is no concern, since the mapping keeps the old one. System
@@ -36,6 +38,13 @@ class FileMapping {
     /// Takes the pages that lie wholly inside `part` of bytes() out of this process's memory, for work that reads a
     /// file once; whoever reads them again gets them from the system again.
     void release_pages(std::span<const std::byte> part) const;
+    /// Brings the pages of `part` of bytes() into memory, and returns when they are there.
+    void fetch_pages(std::span<const std::byte> part) const;
+    /// Reads the whole file into memory of its own, in large pages where the system has them, and puts that in the
+    /// place of the mapped pages: bytes() stays where it is, others may read it meanwhile, and what happens to the file
+    /// afterwards is no concern. `progress`: called with the bytes read so far. Errors: file_unreadable, file_changed
+    /// (it became shorter), out_of_memory; then all is as it was.
+    Result<void> read_into_memory(FunctionRef<void(std::uint64_t)> progress) const;
     /// Errors: file_changed once the mapping is lost, or while the file's size is not what it was. One system call.
     Result<void> check() const;
 
@@ -47,6 +56,7 @@ class FileMapping {
     FileDescriptor file_;                      // stays open: the path may come to name another file
     std::size_t slot_ = 0;                     // in the fault handler's table
     const std::atomic<bool>* lost_ = nullptr;  // in that slot; null for an empty file
+    mutable std::atomic<bool> in_memory_ = false;
 };
 
 /// What was read from the mapping, or the error of `check()` if there is one: a file that shrank meanwhile read as

@@ -6,13 +6,13 @@
 #include <atomic>
 #include <cassert>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/blocked_signals.h"
 #include "base/cpu.h"
 
 namespace puna::base {
@@ -54,25 +54,6 @@ bool spin_until(Condition ready, std::chrono::nanoseconds limit) {
     return false;
 }
 
-// While it lives, threads started by this one block every signal that is not a fault of their own: the handlers of the
-// program that uses the library belong on its own threads. SIGPROF stays open for profilers.
-class BlockedSignals {
-  public:
-    BlockedSignals() {
-        sigset_t blocked;
-        sigfillset(&blocked);
-        for (int open : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF})
-            sigdelset(&blocked, open);
-        pthread_sigmask(SIG_BLOCK, &blocked, &saved_);
-    }
-    ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &saved_, nullptr); }
-    BlockedSignals(const BlockedSignals&) = delete;
-    BlockedSignals& operator=(const BlockedSignals&) = delete;
-
-  private:
-    sigset_t saved_;
-};
-
 }  // namespace
 
 // A call publishes `task` and `count`, then `remaining`; whoever decrements `remaining` from a positive value owns one
@@ -96,6 +77,7 @@ struct ThreadPool::State {
     std::atomic<std::uint32_t> reports{0};                 // counts the changes of `done`; 32 bits, to sleep on
 
     alignas(kCacheLine) std::chrono::nanoseconds spin{0};
+    std::vector<std::uint32_t> cores;  // [size()] of a pinned pool, the caller's first; else empty
     std::vector<std::thread> workers;
 
     std::size_t work(std::size_t worker);
@@ -156,18 +138,30 @@ ThreadPool::~ThreadPool() {
     state_->stop();
 }
 
-Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads) {
+Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads, bool pinned) {
     if (threads == 0 || threads > kMaxThreads) {
         return Error{ErrorCode::invalid_argument, fmt::format("{} threads cannot be used", threads),
                      fmt::format("choose 1 to {} threads", kMaxThreads)};
     }
     auto state = std::make_unique<State>();
+    if (pinned) {
+        state->cores = allowed_cpus();
+        if (threads > state->cores.size()) {
+            return Error{ErrorCode::invalid_argument,
+                         fmt::format("{} threads cannot be pinned to {} cores", threads, state->cores.size()),
+                         "use fewer threads, or do not pin them"};
+        }
+        state->cores.resize(threads);
+    }
     state->spin = threads > usable_cores() ? kSpinOversubscribed : kSpin;
     state->workers.reserve(threads - 1);
     const BlockedSignals blocked;
     try {
         for (std::size_t worker = 1; worker < threads; ++worker) {
-            state->workers.emplace_back([&pool = *state, worker] { pool.serve(worker); });
+            state->workers.emplace_back([&pool = *state, worker] {
+                const CpuScope pinned_to = pool.cores.empty() ? CpuScope() : CpuScope({&pool.cores[worker], 1});
+                pool.serve(worker);
+            });
             pthread_setname_np(state->workers.back().native_handle(), "puna-worker");
         }
     } catch (const std::exception& failure) {  // std::system_error, std::bad_alloc
@@ -182,6 +176,10 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads) {
 
 std::size_t ThreadPool::size() const {
     return state_->workers.size() + 1;
+}
+
+CpuScope ThreadPool::pin_caller() const {
+    return state_->cores.empty() ? CpuScope() : CpuScope({state_->cores.data(), 1});
 }
 
 void ThreadPool::run(std::size_t count, FunctionRef<void(std::size_t index, std::size_t worker)> task) {

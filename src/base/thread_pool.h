@@ -3,30 +3,12 @@
 
 #include <cstddef>
 #include <memory>
-#include <type_traits>
 
+#include "base/cpu.h"
+#include "base/function_ref.h"
 #include "puna/error.h"
 
 namespace puna::base {
-
-/// A call without ownership or allocation: the callee must outlive the call.
-template <typename Signature>
-class FunctionRef;
-template <typename R, typename... Args>
-class FunctionRef<R(Args...)> {
-  public:
-    template <typename F>
-        requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>)
-    FunctionRef(F&& f)
-        : object_(const_cast<void*>(static_cast<const void*>(&f))), call_([](void* object, Args... args) -> R {
-              return (*static_cast<std::remove_reference_t<F>*>(object))(static_cast<Args&&>(args)...);
-          }) {}
-    R operator()(Args... args) const { return call_(object_, static_cast<Args&&>(args)...); }
-
-  private:
-    void* object_;
-    R (*call_)(void*, Args...);
-};
 
 /// `size() - 1` workers and the caller. Workers spin briefly between calls, then sleep, so an idle pool burns no CPU.
 /// `run` is for one thread at a time, and never waits for a worker that sleeps: the caller takes the indices itself.
@@ -34,13 +16,18 @@ class FunctionRef<R(Args...)> {
 /// that are meant for the program's own threads.
 class ThreadPool {
   public:
-    /// Errors: invalid_argument (0 or more than 1,024 threads), out_of_memory (the system gives no more threads).
-    static Result<std::unique_ptr<ThreadPool>> create(std::size_t threads);
+    /// `pinned`: each worker stays on a core of its own among those that the calling thread may use; the caller of
+    /// `run` does so by `pin_caller`. Errors: invalid_argument (0 or more than 1,024 threads; pinned, and more of them
+    /// than cores), out_of_memory (the system gives no more threads).
+    static Result<std::unique_ptr<ThreadPool>> create(std::size_t threads, bool pinned = false);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
     std::size_t size() const;
+    /// In a pinned pool, keeps the calling thread, which is to be the one that calls `run`, on the core that is its
+    /// own.
+    [[nodiscard]] CpuScope pin_caller() const;
 
     /// Calls `task(index, worker)` once for each index in [0, count), on any thread and in any order, and returns when
     /// all are done. Threads claim indices as they become free. `worker` is in [0, size()) and names the thread, for

@@ -1,7 +1,13 @@
 #include "cli/compute_flags.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 #include "base/cpu.h"
 #include "base/try.h"
+#include "cli/console.h"
+#include "cli/units.h"
 
 namespace puna::cli {
 namespace {
@@ -44,13 +50,22 @@ void ComputeFlags::declare_others(Flags& flags) {
     flags.text("--kv-type", "TYPE", kv_type, "How keys and values are stored: f16, f32 (default f16).");
     flags.text("--isa", "NAME", isa,
                "Force a kernel set; 'puna doctor' lists them (default: PUNA_ISA, or the fastest that runs here).");
+    flags.flag("--pin", pin_threads, "Keep each thread on a core of its own.");
+    flags.text(
+        "--numa", "POLICY", numa,
+        "On machines with several memory nodes: 'interleave' spreads memory over all, 'node=N' keeps threads and "
+        "memory on one.");
+    flags.flag("--mlock", lock_weights, "Lock the weights in memory, so that they are never paged out.");
+    flags.flag("--no-mmap", unmapped, "Read the weights into memory of their own, rather than use the mapped file.");
 }
 
 Result<ComputeFlags::Choice> ComputeFlags::choose() const {
     PUNA_TRY(const kernels::KernelTable* const table, kernels::select_kernels(isa));
     PUNA_TRY(const kernels::Activations chosen_activations, kernels::select_activations(activations, *table));
     PUNA_TRY(const kernels::KvType chosen_kv_type, kernels::select_kv_type(kv_type_or_default()));
-    return Choice{table, chosen_activations, chosen_kv_type, threads.value_or(base::usable_cores())};
+    PUNA_TRY(base::NumaScope scope, base::NumaScope::enter(numa));
+    const std::uint32_t chosen_threads = threads.value_or(base::usable_cores());
+    return Choice{table, chosen_activations, chosen_kv_type, chosen_threads, pin_threads, std::move(scope)};
 }
 
 EngineOptions ComputeFlags::engine_options() const {
@@ -60,7 +75,24 @@ EngineOptions ComputeFlags::engine_options() const {
     options.activations = activations;
     options.kv_type = kv_type_or_default();
     options.isa = isa;
+    options.pin_threads = pin_threads;
+    options.numa = numa;
     return options;
+}
+
+WeightMemory ComputeFlags::weight_memory(ProgressLine& progress) const {
+    WeightMemory memory;
+    memory.mapped = !unmapped;
+    memory.locked = lock_weights;
+    memory.numa = numa;
+    memory.progress = [&progress](std::uint64_t done, std::uint64_t all) {
+        progress.show(done, all);
+        if (done < all) return;
+        progress.end();
+        note(fmt::format("{} of weights read into memory in {:.1f} s; peak memory of the process so far {}",
+                         bytes_words(all), progress.seconds(), bytes_words(base::peak_memory())));
+    };
+    return memory;
 }
 
 }  // namespace puna::cli

@@ -2,13 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/numa.h"
+#include "base/thread_pool.h"
 #include "cli/flags.h"
+#include "cli/progress_line.h"
 #include "kernels/kernel_table.h"
 #include "puna/engine.h"
+#include "puna/model.h"
 
 namespace puna::cli {
 
@@ -22,6 +27,10 @@ struct ComputeFlags {
     std::string activations = "auto";
     std::optional<std::string> kv_type;
     std::string isa = "auto";
+    bool lock_weights = false;
+    bool unmapped = false;
+    bool pin_threads = false;
+    std::string numa;
 
     /// What the names stand for on this machine.
     struct Choice {
@@ -29,6 +38,8 @@ struct ComputeFlags {
         kernels::Activations activations;
         kernels::KvType kv_type;
         std::uint32_t threads;
+        bool pin_threads;
+        base::NumaScope numa;  // while it lives, what is made lies where --numa says
     };
 
     void declare(Flags& flags);
@@ -39,6 +50,8 @@ struct ComputeFlags {
     /// unsupported_activations.
     Result<Choice> choose() const;
     EngineOptions engine_options() const;
+    /// For a model that will compute. `progress` must outlive the loading; it tells of --no-mmap.
+    WeightMemory weight_memory(ProgressLine& progress) const;
 
   private:
     void declare_others(Flags& flags);

@@ -242,7 +242,9 @@ Result<void> ImatrixCommand::evaluate_one(convert::Evaluator& evaluator, const c
 Result<void> ImatrixCommand::evaluate(const std::shared_ptr<const models::Model>& model, std::vector<Source>& sources,
                                       const InterruptWatch& interrupts) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
-    PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool, base::ThreadPool::create(choice.threads));
+    PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
+             base::ThreadPool::create(choice.threads, choice.pin_threads));
+    const base::CpuScope core = pool->pin_caller();
     convert::ImatrixCollector collector(model->file(), options_.with_head, matrix_);
     options_.batch_rows = compute_.batch_size;
     const convert::PerplexityOptions shape = {.chunk_tokens = chunk_tokens_, .batch_rows = options_.batch_rows};
@@ -269,7 +271,7 @@ Result<int> ImatrixCommand::execute(Output& output) {
     PUNA_CHECK(check_flags());
     PUNA_TRY(const std::string path, required_model(positional_ ? positional_ : model_));
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path));
+    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, compute_));
     PUNA_CHECK(start(model->file()));
     PUNA_TRY(std::vector<Source> sources, read_sources(*model));
     if (chunk_tokens_ > model->dimensions().context) {

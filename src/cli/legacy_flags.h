@@ -18,7 +18,7 @@ struct LegacyFlags {
 
     void declare(Flags& flags);
     formats::MissingValues values() const { return {norm_epsilon, rope_base, kv_heads, context}; }
-    LoadOptions load_options() const { return {norm_epsilon, rope_base, kv_heads, context}; }
+    LoadOptions load_options() const { return {norm_epsilon, rope_base, kv_heads, context, {}}; }
 };
 
 }  // namespace puna::cli

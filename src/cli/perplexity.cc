@@ -156,7 +156,9 @@ Result<convert::PerplexityResult> PerplexityCommand::measure(const std::shared_p
                                                              const Text& text, const convert::KlBase* base,
                                                              const InterruptWatch& interrupts) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
-    PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool, base::ThreadPool::create(choice.threads));
+    PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
+             base::ThreadPool::create(choice.threads, choice.pin_threads));
+    const base::CpuScope core = pool->pin_caller();
     convert::EvaluatorOptions measured = {.kernels = choice.kernels,
                                           .activations = choice.activations,
                                           .kv_type = choice.kv_type,
@@ -206,7 +208,7 @@ Result<int> PerplexityCommand::execute(Output& output) {
     }
     options_.batch_rows = compute_.batch_size;
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, legacy_.values()));
+    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, compute_, legacy_.values()));
     if (options_.chunk_tokens > model->dimensions().context) {
         note(fmt::format("chunks of {} tokens are longer than the {} that the model was made for",
                          options_.chunk_tokens, model->dimensions().context));

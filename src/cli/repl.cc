@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <utility>
 
 #include "base/rng.h"
@@ -12,14 +11,13 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/line_source.h"
+#include "cli/ready_model.h"
 #include "cli/terminal_text.h"
 #include "cli/transcript.h"
 #include "puna/engine.h"
 
 namespace puna::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// The tokens so far, and turns that are put behind them.
 class Repl {
@@ -173,12 +171,8 @@ Result<bool> in_lines(Repl& repl, const std::optional<std::string>& wrapper, con
 Result<int> run_repl(const RunOptions& options, const std::string& model_path, Output& output) {
     PUNA_TRY(const std::optional<std::string> wrapper, options.source.read_template());
     PUNA_TRY(const std::optional<Session> session, options.session.open());
-    const Clock::time_point begin = Clock::now();
-    PUNA_TRY(const Model model, Model::load(model_path, options.legacy.load_options()));
-    EngineOptions engine_options = options.compute.engine_options();
-    engine_options.context_tokens = options.context_tokens.value_or(0);
-    PUNA_TRY(Engine engine, Engine::create(model, engine_options));
-    Repl repl(options, model, engine, output, std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+    PUNA_TRY(ReadyModel ready, make_ready(model_path, options.compute, options.legacy, options.context_tokens));
+    Repl repl(options, ready.model, ready.engine, output, ready.load_ms);
     if (session) PUNA_CHECK(repl.restore(*session));
     if (options.source.prompt) PUNA_CHECK(repl.turn(in_template(wrapper, *options.source.prompt)));
 

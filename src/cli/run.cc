@@ -2,12 +2,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <chrono>
-
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
+#include "cli/ready_model.h"
 #include "cli/repl.h"
 #include "cli/run_options.h"
 #include "cli/transcript.h"
@@ -15,12 +14,6 @@
 
 namespace puna::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double milliseconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
 
 class RunCommand : public Command {
   public:
@@ -45,17 +38,11 @@ Result<int> RunCommand::execute(Output& output) {
     PUNA_TRY(prompt_, options_.source.read());
 
     InterruptWatch interrupts;
-    const Clock::time_point begin = Clock::now();
     PUNA_TRY(const std::optional<Session> session, options_.session.open());
-    PUNA_TRY(const Model model, Model::load(path, options_.legacy.load_options()));
-    EngineOptions engine_options = options_.compute.engine_options();
-    engine_options.context_tokens = options_.context_tokens.value_or(0);
-    PUNA_TRY(Engine engine, Engine::create(model, engine_options));
-    load_ms_ = milliseconds_since(begin);
-    if (engine.info().context_capped_by_memory) {
-        note(fmt::format("memory is short: the context holds {} of the model's {} tokens", engine.info().context_tokens,
-                         model.info().context_tokens));
-    }
+    PUNA_TRY(ReadyModel ready, make_ready(path, options_.compute, options_.legacy, options_.context_tokens));
+    const Model& model = ready.model;
+    Engine& engine = ready.engine;
+    load_ms_ = ready.load_ms;
     PUNA_TRY(const Request request, make_request(session));
     if (options_.dump_prompt_tokens) {
         PUNA_CHECK(dump_prompt(model, prompt_, session && request.session_use == SessionUse::append));

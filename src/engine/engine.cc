@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/cpu.h"
+#include "base/numa.h"
 #include "base/try.h"
 #include "engine/context_plan.h"
 #include "kernels/kernel_table.h"
@@ -45,6 +46,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const models::Mod
     std::unique_ptr<Engine> engine(new Engine);
     engine->model_ = std::move(model);
     engine->tokenizer_ = std::move(tokenizer);
+    PUNA_TRY(const base::NumaScope numa, base::NumaScope::enter(options.numa));  // which all threads inherit
     PUNA_CHECK(engine->set_up(options));
     try {
         engine->thread_ = std::thread([raw = engine.get()] { raw->compute(); });
@@ -74,7 +76,7 @@ Result<void> Engine::set_up(const EngineOptions& options) {
     PUNA_TRY(const ContextPlan plan, plan_context(options.context_tokens, dimensions.context, memory));
     const std::int64_t batch_rows = rows_within(plan.tokens);
 
-    PUNA_TRY(pool_, base::ThreadPool::create(threads));
+    PUNA_TRY(pool_, base::ThreadPool::create(threads, options.pin_threads));
     PUNA_TRY(cache_, nn::KvCache::create(*kernels, shape, plan.tokens));
     PUNA_TRY(runner_, model_->create_runner({kernels, activations, pool_.get(), batch_rows}));
     scheduler_ = std::make_unique<Scheduler>(*runner_, *cache_,
@@ -138,6 +140,7 @@ Result<std::shared_ptr<const SessionOrigin>> Engine::origin() {
 }
 
 void Engine::compute() {
+    const base::CpuScope core = pool_->pin_caller();
     while (true) {
         try {
             if (!take_over()) return scheduler_->cancel_all();

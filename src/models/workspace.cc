@@ -41,13 +41,25 @@ Workspace::Places Workspace::lay_out(const Dimensions& dims, nn::LinearForms for
         return reinterpret_cast<float*>(take_bytes(values * sizeof(float)));
     };
     at.x = take(dims.embedding);
-    at.delta = take(dims.embedding);
+    // What attention needs, what the feed-forward part needs, and what either adds to x are not needed together, but
+    // for the inputs of products, which are prepared elsewhere.
+    const std::size_t shared = at.bytes;
+    std::size_t end = shared;
+    const auto begin_again = [&] {
+        end = std::max(end, at.bytes);
+        at.bytes = shared;
+    };
     at.q = take(head_values);
     at.k = take(kv_values);
     at.v = take(kv_values);
     at.attended = take(head_values);
+    begin_again();
     at.gate = take(dims.feed_forward);
     at.up = take(dims.feed_forward);
+    begin_again();
+    at.delta = take(dims.embedding);
+    begin_again();
+    at.bytes = end;
     at.cosines = take(dims.head_dim / 2);
     at.sines = take(dims.head_dim / 2);
     at.input = take_bytes(

@@ -32,6 +32,7 @@ class Workspace {
     /// file_changed if the file was lost under the computation, invalid_number if a value or a logit is not finite.
     Result<void> check(const formats::ModelFile& file, std::span<const float> logits) const;
 
+    // q, k, v and attended share their memory with gate and up, and all of them with delta.
     float* x() const { return at_.x; }                // [M][d], the residual stream
     float* q() const { return at_.q; }                // [M][heads * head_dim]
     float* k() const { return at_.k; }                // [M][kv_heads * head_dim]

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/mapping_guard.h"
+#include "base/prefault.h"
 #include "base/temporary_folder.h"
 
 namespace puna::base {
@@ -68,6 +69,49 @@ TEST(FileMapping, ReleasedPagesComeBackWhenTheyAreRead) {
         EXPECT_EQ(text_of(*mapping), pattern(size));
     }
     EXPECT_TRUE(mapping->check().ok());
+}
+
+TEST(FileMapping, ReadIntoMemoryItHasTheSameBytesAtTheSamePlaceWhateverBecomesOfTheFile) {
+    const TemporaryFolder folder;
+    for (const std::size_t size : {std::size_t{1}, 3 * kPage, (std::size_t{5} << 20) + 7, std::size_t{16} << 20}) {
+        const std::string path = folder.write("file", pattern(size));
+        const auto mapping = must_open(path);
+        const std::byte* const place = mapping->bytes().data();
+        std::vector<std::uint64_t> steps;
+        ASSERT_TRUE(mapping->read_into_memory([&](std::uint64_t bytes) { steps.push_back(bytes); }).ok());
+        EXPECT_TRUE(std::is_sorted(steps.begin(), steps.end()));
+        EXPECT_EQ(steps.back(), size);
+        EXPECT_EQ(mapping->bytes().data(), place);
+        EXPECT_EQ(truncate(path.c_str(), 0), 0);
+        mapping->release_pages(mapping->bytes());
+        mapping->fetch_pages(mapping->bytes());
+        EXPECT_EQ(text_of(*mapping), pattern(size));
+        EXPECT_TRUE(mapping->check().ok());
+        EXPECT_FALSE(mapping->lost());
+        EXPECT_TRUE(mapping->read_into_memory([](std::uint64_t) {}).ok());
+    }
+}
+
+TEST(FileMapping, AFileThatWasCutShortCannotBeReadIntoMemory) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("file", pattern(8 * kPage));
+    const auto mapping = must_open(path);
+    ASSERT_EQ(truncate(path.c_str(), static_cast<off_t>(3 * kPage)), 0);
+    const auto read = mapping->read_into_memory([](std::uint64_t) {});
+    ASSERT_FALSE(read.ok());
+    EXPECT_EQ(read.error().code, ErrorCode::file_changed);
+    mapping->fetch_pages(mapping->bytes());
+    EXPECT_EQ(text_of(*mapping).substr(0, 3 * kPage), pattern(3 * kPage));
+}
+
+TEST(FileMapping, PrefaultingEndsWhenItIsDoneOrNoLongerWanted) {
+    const TemporaryFolder folder;
+    const auto mapping = must_open(folder.write("file", pattern(std::size_t{20} << 20)));
+    const auto empty = must_open(folder.write("empty", ""));
+    {
+        const Prefault prefault({empty, mapping});
+    }
+    EXPECT_EQ(text_of(*mapping), pattern(std::size_t{20} << 20));
 }
 
 TEST(FileMapping, AnEmptyFileHasNoBytes) {

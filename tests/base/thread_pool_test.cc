@@ -173,6 +173,30 @@ TEST(ThreadPool, WorkersLeaveSignalsToTheProgram) {
     EXPECT_EQ(sigismember(&mask, SIGINT), 0);
 }
 
+TEST(ThreadPool, PinnedThreadsKeepACoreEach) {
+    const std::vector<std::uint32_t> cores = allowed_cpus();
+    const std::size_t threads = std::min<std::size_t>(cores.size(), 4);
+    const auto pool = ThreadPool::create(threads, /*pinned=*/true);
+    ASSERT_TRUE(pool.ok()) << pool.error().message;
+    {
+        const CpuScope core = (*pool)->pin_caller();
+        std::vector<std::vector<std::uint32_t>> seen(threads);
+        std::atomic<std::size_t> arrived{0};
+        (*pool)->run(threads, [&](std::size_t, std::size_t worker) {
+            seen[worker] = allowed_cpus();
+            ++arrived;
+            while (arrived < threads)
+                std::this_thread::yield();  // so that no thread takes two
+        });
+        for (std::size_t i = 0; i < threads; ++i)
+            EXPECT_EQ(seen[i], std::vector<std::uint32_t>{cores[i]});
+    }
+    EXPECT_EQ(allowed_cpus(), cores);
+    const auto too_many = ThreadPool::create(cores.size() + 1, /*pinned=*/true);
+    ASSERT_FALSE(too_many.ok());
+    EXPECT_EQ(too_many.error().code, ErrorCode::invalid_argument);
+}
+
 TEST(ThreadPool, AnImpossibleSizeIsAnError) {
     for (const std::size_t threads : {std::size_t{0}, std::size_t{1025}, SIZE_MAX}) {
         const auto pool = ThreadPool::create(threads);

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <limits>
 
 #include "base/text_file.h"
@@ -14,12 +13,11 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/legacy_flags.h"
+#include "cli/ready_model.h"
 #include "sampling/check_options.h"
 
 namespace puna::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// Where programs keep their state, by the XDG Base Directory Specification; empty if there is no home.
 std::string default_history_file() {
@@ -124,26 +122,18 @@ Result<int> ChatCommand::execute(Output& output) {
     PUNA_TRY(const std::string path, required_model(model_word_ ? model_word_ : model_));
     PUNA_TRY(const std::optional<Session> session, files_.open());
 
-    const Clock::time_point begin = Clock::now();
-    PUNA_TRY(const Model model, Model::load(path, legacy_.load_options()));
+    PUNA_TRY(ReadyModel ready, make_ready(path, compute_, legacy_, context_tokens_));
+    const Model& model = ready.model;
+    Engine& engine = ready.engine;
     // Before the first question: a model that has no template, or none that can be read. (What a template says about
     // the messages, for which `invalid_argument` stands, comes with them.)
     if (const auto empty = model.encode_chat({}); !empty.ok() && empty.error().code != ErrorCode::invalid_argument)
         return empty.error();
     PUNA_CHECK(replies_.choose(model));
-    EngineOptions options = compute_.engine_options();
-    options.context_tokens = context_tokens_.value_or(0);
-    PUNA_TRY(Engine engine, Engine::create(model, options));
-    const double load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-    if (engine.info().context_capped_by_memory) {
-        note(fmt::format("memory is short: the context holds {} of the model's {} tokens", engine.info().context_tokens,
-                         model.info().context_tokens));
-    }
-
     PUNA_CHECK(sampling::check_options(sampling_.options(), model.info().vocabulary_tokens));
     if (constraint_) PUNA_CHECK(engine.check(*constraint_));
     Conversation conversation(model, engine, settings());
-    ChatSession chat{model, engine, conversation, sampling_, files_, output, load_ms};
+    ChatSession chat{model, engine, conversation, sampling_, files_, output, ready.load_ms};
     if (session) PUNA_CHECK(chat.restore(*session));
     if (system_) conversation.set_system(*system_);
 

@@ -52,7 +52,7 @@ std::optional<std::string> written_bytes(std::string_view token) {
 
 class ByteLevelBpe final : public Tokenizer {
   public:
-    ByteLevelBpe(Vocabulary vocabulary, const PreTokenizer& pre_tokenizer)
+    ByteLevelBpe(std::shared_ptr<const Vocabulary> vocabulary, const PreTokenizer& pre_tokenizer)
         : Tokenizer(std::move(vocabulary), UserDefined::cut_text),
           pre_tokenizer_(pre_tokenizer),
           whole_tokens_(bytes_),
@@ -177,11 +177,11 @@ class ByteLevelBpe final : public Tokenizer {
 
 }  // namespace
 
-Result<std::shared_ptr<const Tokenizer>> make_byte_level_bpe(Vocabulary vocabulary) {
-    const PreTokenizer* pre_tokenizer = find_pre_tokenizer(vocabulary.pre_tokenizer);
+Result<std::shared_ptr<const Tokenizer>> make_byte_level_bpe(std::shared_ptr<const Vocabulary> vocabulary) {
+    const PreTokenizer* pre_tokenizer = find_pre_tokenizer(vocabulary->pre_tokenizer);
     if (pre_tokenizer == nullptr) {
         return Error{ErrorCode::unsupported_tokenizer,
-                     fmt::format("the pre-tokenizer {} is not known", quoted(vocabulary.pre_tokenizer)),
+                     fmt::format("the pre-tokenizer {} is not known", quoted(vocabulary->pre_tokenizer)),
                      "known are " + known_pre_tokenizers()};
     }
     auto tokenizer = std::make_shared<ByteLevelBpe>(std::move(vocabulary), *pre_tokenizer);

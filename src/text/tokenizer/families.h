@@ -11,8 +11,8 @@
 
 namespace puna::text {
 
-Result<std::shared_ptr<const Tokenizer>> make_sentencepiece_bpe(Vocabulary vocabulary);
-Result<std::shared_ptr<const Tokenizer>> make_byte_level_bpe(Vocabulary vocabulary);
+Result<std::shared_ptr<const Tokenizer>> make_sentencepiece_bpe(std::shared_ptr<const Vocabulary> vocabulary);
+Result<std::shared_ptr<const Tokenizer>> make_byte_level_bpe(std::shared_ptr<const Vocabulary> vocabulary);
 
 Error malformed_vocabulary(std::string message);
 /// The token for a message: quoted, and cut if it is long.

@@ -41,7 +41,7 @@ std::uint32_t merge_priority(float score) {
 
 class SentencePieceBpe final : public Tokenizer {
   public:
-    explicit SentencePieceBpe(Vocabulary vocabulary)
+    explicit SentencePieceBpe(std::shared_ptr<const Vocabulary> vocabulary)
         : Tokenizer(std::move(vocabulary), UserDefined::stay_in_text), pieces_(vocabulary_.tokens) {
         byte_ids_.fill(no_token);
     }
@@ -238,7 +238,7 @@ class SentencePieceBpe final : public Tokenizer {
 
 }  // namespace
 
-Result<std::shared_ptr<const Tokenizer>> make_sentencepiece_bpe(Vocabulary vocabulary) {
+Result<std::shared_ptr<const Tokenizer>> make_sentencepiece_bpe(std::shared_ptr<const Vocabulary> vocabulary) {
     auto tokenizer = std::make_shared<SentencePieceBpe>(std::move(vocabulary));
     PUNA_CHECK(tokenizer->prepare());
     return std::shared_ptr<const Tokenizer>(std::move(tokenizer));

@@ -64,11 +64,12 @@ std::string quoted(std::string_view token) {
     return fmt::format("'{}...' ({} bytes)", to_valid_utf8(token.substr(0, limit)), token.size());
 }
 
-Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
+Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(std::shared_ptr<const Vocabulary> shared) {
+    const Vocabulary& vocabulary = *shared;
     PUNA_CHECK(check_lists(vocabulary));
     switch (vocabulary.family) {
-        case TokenizerFamily::sentencepiece_bpe: return make_sentencepiece_bpe(std::move(vocabulary));
-        case TokenizerFamily::byte_level_bpe: return make_byte_level_bpe(std::move(vocabulary));
+        case TokenizerFamily::sentencepiece_bpe: return make_sentencepiece_bpe(std::move(shared));
+        case TokenizerFamily::byte_level_bpe: return make_byte_level_bpe(std::move(shared));
         case TokenizerFamily::none:
             return Error{ErrorCode::unsupported_tokenizer, "the file holds no vocabulary",
                          "use a model file that brings its tokenizer"};
@@ -80,8 +81,8 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(Vocabulary vocabulary
                  "known are SentencePiece BPE (\"llama\") and byte-level BPE (\"gpt2\")"};
 }
 
-Tokenizer::Tokenizer(Vocabulary vocabulary, UserDefined user_defined)
-    : vocabulary_(std::move(vocabulary)), user_defined_(user_defined) {
+Tokenizer::Tokenizer(std::shared_ptr<const Vocabulary> vocabulary, UserDefined user_defined)
+    : shared_vocabulary_(std::move(vocabulary)), user_defined_(user_defined) {
     end_tokens_ = {vocabulary_.eos, vocabulary_.eot, vocabulary_.eom};
     end_tokens_.insert(end_tokens_.end(), vocabulary_.more_ends.begin(), vocabulary_.more_ends.end());
     std::erase(end_tokens_, no_token);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "puna/error.h"
@@ -17,10 +18,14 @@ namespace puna::text {
 /// log n in stretches that merge as one.
 class Tokenizer {
   public:
-    /// Takes the vocabulary over. Errors: unsupported_tokenizer (family or pre-tokenizer unknown, no vocabulary; the
-    /// message prints it), file_malformed (lists of different lengths, ids out of range, tokens of text that occur
-    /// twice, merges that name no token, scores that are no numbers, nothing to encode unknown characters with).
-    static Result<std::shared_ptr<const Tokenizer>> create(Vocabulary vocabulary);
+    /// Shares the vocabulary, which is large. Errors: unsupported_tokenizer (family or pre-tokenizer unknown, no
+    /// vocabulary; the message prints it), file_malformed (lists of different lengths, ids out of range, tokens of text
+    /// that occur twice, merges that name no token, scores that are no numbers, nothing to encode unknown characters
+    /// with).
+    static Result<std::shared_ptr<const Tokenizer>> create(std::shared_ptr<const Vocabulary> vocabulary);
+    static Result<std::shared_ptr<const Tokenizer>> create(Vocabulary vocabulary) {
+        return create(std::make_shared<const Vocabulary>(std::move(vocabulary)));
+    }
     virtual ~Tokenizer() = default;
     Tokenizer(const Tokenizer&) = delete;
     Tokenizer& operator=(const Tokenizer&) = delete;
@@ -54,7 +59,7 @@ class Tokenizer {
   protected:
     /// Whether user-defined tokens cut the text before it is encoded, or stay in it and are the family's affair.
     enum class UserDefined { cut_text, stay_in_text };
-    Tokenizer(Vocabulary vocabulary, UserDefined user_defined);
+    Tokenizer(std::shared_ptr<const Vocabulary> vocabulary, UserDefined user_defined);
 
     /// Ids of one stretch of text that holds no special token; `at_start`: it begins the text or follows a control
     /// token.
@@ -66,7 +71,8 @@ class Tokenizer {
     /// Control or unknown: never made from text, not shown in it.
     bool is_special(TokenId id) const;
 
-    Vocabulary vocabulary_;
+    const std::shared_ptr<const Vocabulary> shared_vocabulary_;
+    const Vocabulary& vocabulary_ = *shared_vocabulary_;
     std::vector<TokenId> end_tokens_;
     TokenMatcher user_defined_tokens_;
 
