@@ -40,7 +40,7 @@ struct WeightMemory {
 };
 
 struct LoadOptions {
-    // What files of the formats before GGUF do not say; without it, usual values are taken.
+    // What files of the formats before GGUF, and Meta's, do not say; without it, usual values are taken.
     std::optional<double> norm_epsilon;
     std::optional<double> rope_base;
     std::optional<std::uint32_t> kv_heads;

@@ -15,10 +15,11 @@ std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) {
 
 /// A number that the file gives, in GGUF under its architecture's prefix; 0 if there is none, or no such number.
 std::uint32_t hyper_parameter(const formats::ModelFile& file, std::string_view gguf, std::string_view huggingface,
-                              std::string_view ggml) {
+                              std::string_view ggml, std::string_view meta) {
     const auto key = [&] {
         if (file.dialect == formats::Dialect::huggingface) return std::string(huggingface);
         if (file.dialect == formats::Dialect::ggml) return std::string(ggml);
+        if (file.dialect == formats::Dialect::meta) return std::string(meta);
         return file.architecture + "." + std::string(gguf);
     };
     const auto value = file.metadata.unsigned_integer(key());
@@ -36,12 +37,13 @@ void describe_dimensions(const models::Dimensions& dimensions, ModelInfo& info) 
 }
 
 void describe_claims(const formats::ModelFile& file, ModelInfo& info) {
-    info.context_tokens = hyper_parameter(file, "context_length", "max_position_embeddings", "n_ctx");
+    info.context_tokens = hyper_parameter(file, "context_length", "max_position_embeddings", "n_ctx", "max_seq_len");
     info.vocabulary_tokens = static_cast<std::uint32_t>(file.vocabulary.tokens.size());
-    info.embedding_length = hyper_parameter(file, "embedding_length", "hidden_size", "n_embd");
-    info.block_count = hyper_parameter(file, "block_count", "num_hidden_layers", "n_layer");
-    info.head_count = hyper_parameter(file, "attention.head_count", "num_attention_heads", "n_head");
-    info.head_count_kv = hyper_parameter(file, "attention.head_count_kv", "num_key_value_heads", "n_head_kv");
+    info.embedding_length = hyper_parameter(file, "embedding_length", "hidden_size", "n_embd", "dim");
+    info.block_count = hyper_parameter(file, "block_count", "num_hidden_layers", "n_layer", "n_layers");
+    info.head_count = hyper_parameter(file, "attention.head_count", "num_attention_heads", "n_head", "n_heads");
+    info.head_count_kv =
+        hyper_parameter(file, "attention.head_count_kv", "num_key_value_heads", "n_head_kv", "n_kv_heads");
 }
 
 }  // namespace

@@ -17,10 +17,9 @@ constexpr IntegerRange thread_range = {1, 1024};
 }  // namespace
 
 void declare_model(Flags& flags, std::optional<std::string>& path) {
-    flags.text(
-        "-m,--model-path", "FILE", path,
-        "The model: a file in GGUF or a format before it, a Hugging Face folder, or a safetensors file; of several "
-        "files any one.");
+    flags.text("-m,--model-path", "FILE", path,
+               "The model: a file in GGUF or a format before it, a folder of Hugging Face's or Meta's, or a file of "
+               "weights in one (safetensors, PyTorch); of several files any one.");
 }
 
 Result<std::string> required_model(const std::optional<std::string>& path) {

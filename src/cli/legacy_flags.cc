@@ -5,7 +5,7 @@
 namespace puna::cli {
 
 void LegacyFlags::declare(Flags& flags) {
-    flags.section("Models of the formats before GGUF, which do not say it");
+    flags.section("Models of the formats before GGUF, and Meta's, which do not say it");
     flags.real("--norm-epsilon", "X", {0, 1, true}, norm_epsilon,
                "What norms add to the mean square (default 1e-6; LLaMA 2 has 1e-5).");
     flags.real("--rope-base", "X", {0, std::numeric_limits<float>::max(), true}, rope_base,

@@ -183,10 +183,9 @@ std::string mix_names() {
 }
 
 void RewriteModel::declare_files(Flags& flags) {
-    flags.positional(
-        "IN", input_,
-        "The model: a file in GGUF or a format before it, a Hugging Face folder, or a safetensors file; of several "
-        "files any one.");
+    flags.positional("IN", input_,
+                     "The model: a file in GGUF or a format before it, a folder of Hugging Face's or Meta's, or a file "
+                     "of weights in one (safetensors, PyTorch); of several files any one.");
     flags.positional("OUT", output_, "The file to write.");
 }
 

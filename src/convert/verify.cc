@@ -45,7 +45,7 @@ bool may_be_non_finite(TensorType type) {
            type != TensorType::I64;
 }
 
-/// A part of a tensor in the file that is read.
+/// A part of a tensor in the file that is read, or in memory.
 struct TensorPlace {
     std::size_t tensor;
     const TensorPart* part;
@@ -67,6 +67,7 @@ class Verifier {
         PUNA_CHECK(advance(0));
         for (const auto& mapping : model_.mappings)
             PUNA_CHECK(read(*mapping));
+        PUNA_CHECK(scan_copies());
         // Zeros in place of a file that was cut short look fine: ask before the result is believed.
         PUNA_CHECK(model_.check_mappings());
         for (std::size_t i = 0; i < counts_.size(); ++i) {
@@ -110,7 +111,8 @@ class Verifier {
             PUNA_CHECK(scan(place));
             file.tensor_bytes += place.part->data.size();
         }
-        if (!places.empty()) {
+        const bool is_padded = model_.dialect == formats::Dialect::gguf || model_.dialect == formats::Dialect::ggml;
+        if (!places.empty() && is_padded) {  // the readers of others take account of every byte
             PUNA_TRY(const auto stored, model_.metadata.unsigned_integer("general.alignment"));
             const std::uint64_t alignment =
                 std::max<std::uint64_t>(stored.value_or(formats::gguf::default_alignment), 1);
@@ -138,6 +140,20 @@ class Verifier {
         return {};
     }
 
+    /// What a reader put together in memory lies in no file, and in no digest.
+    Result<void> scan_copies() {
+        mapping_ = nullptr;
+        for (std::size_t i = 0; i < model_.tensors.size(); ++i) {
+            const quant::TypeInfo& type = quant::type_info(model_.tensors[i].type);
+            std::uint64_t element = 0;
+            for (const TensorPart& part : model_.tensors[i].parts) {
+                if (part.mapping == nullptr && may_be_non_finite(type.type)) PUNA_CHECK(scan({i, &part, element}));
+                element += part.data.size() / type.block_bytes * type.block_elements;
+            }
+        }
+        return {};
+    }
+
     Result<void> scan(const TensorPlace& place) {
         const quant::TypeInfo& type = quant::type_info(model_.tensors[place.tensor].type);
         const std::span<const std::byte> data = place.part->data;
@@ -147,14 +163,14 @@ class Verifier {
             const auto chunk =
                 data.subspan(begin, std::min<std::uint64_t>(pieces_at_once * piece_bytes, data.size() - begin));
             // Tensors of some formats may share bytes, which go into the digest once.
-            const auto unhashed = chunk.subspan(std::min<std::uint64_t>(hashed_ - offset_of(chunk), chunk.size()));
+            const auto unhashed = unhashed_of(chunk);
             const std::uint64_t pieces = (chunk.size() + piece_bytes - 1) / piece_bytes;
             const std::uint64_t element = place.first_element + begin / type.block_bytes * type.block_elements;
             piece_counts_.assign(pieces, {});
             // The digest, which goes byte by byte, is one task beside the others.
             pool_.run(pieces + 1, [&](std::size_t index, std::size_t worker) {
                 if (index == 0) {
-                    digest_->update(unhashed);
+                    if (!unhashed.empty()) digest_->update(unhashed);
                     return;
                 }
                 const std::uint64_t first = (index - 1) * piece_bytes;
@@ -171,6 +187,11 @@ class Verifier {
         return {};
     }
 
+    std::span<const std::byte> unhashed_of(std::span<const std::byte> chunk) const {
+        if (mapping_ == nullptr) return {};
+        return chunk.subspan(std::min<std::uint64_t>(hashed_ - offset_of(chunk), chunk.size()));
+    }
+
     static void add(NonFinite& sum, const NonFinite& count) {
         sum.nans += count.nans;
         sum.infinities += count.infinities;
@@ -179,7 +200,7 @@ class Verifier {
 
     Result<void> done_with(std::span<const std::byte> bytes) {
         hashed_ += bytes.size();
-        mapping_->release_pages(bytes);
+        if (mapping_ != nullptr) mapping_->release_pages(bytes);
         return advance(bytes.size());
     }
 
@@ -199,7 +220,7 @@ class Verifier {
     std::uint64_t done_ = 0;
     std::uint64_t all_ = 0;
 
-    // Of the file that is read.
+    // Of the file that is read; null for copies in memory.
     const base::FileMapping* mapping_ = nullptr;
     store::Sha256* digest_ = nullptr;
     std::uint64_t hashed_ = 0;  // bytes from its start

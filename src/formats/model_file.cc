@@ -15,8 +15,10 @@
 #include "formats/gguf/gguf_vocabulary.h"
 #include "formats/gguf/shards.h"
 #include "formats/huggingface/folder.h"
+#include "formats/meta/checkpoint.h"
 #include "formats/printable.h"
 #include "formats/recognize.h"
+#include "formats/weights.h"
 
 namespace puna::formats {
 namespace {
@@ -105,28 +107,48 @@ Result<std::shared_ptr<const ModelFile>> read_gguf_model(const std::string& path
 
 Result<std::shared_ptr<const ModelFile>> read_any(const std::string& path) {
     std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored)) return huggingface::read_folder(path);
-    PUNA_TRY(auto mapping, base::FileMapping::open(path));
-    if (huggingface::is_index_name(path)) return huggingface::read_weights(path, mapping);
-    PUNA_TRY(const Format format, recognize_format(mapping->bytes(), path));
+    std::string file = path;
+    if (std::filesystem::is_directory(path, ignored)) {
+        if (!file.ends_with('/')) file += '/';
+        PUNA_TRY(const std::string name, find_weights(file));
+        file += name;
+    }
+    PUNA_TRY(auto mapping, base::FileMapping::open(file));
+    if (is_index_name(file)) return huggingface::read_model(path, mapping);
+    PUNA_TRY(const Format format, recognize_format(mapping->bytes(), file));
     switch (format) {
-        case Format::safetensors: return huggingface::read_weights(path, mapping);
+        case Format::safetensors:
+        case Format::pytorch:
+            if (meta::is_checkpoint(file)) return meta::read_model(path, mapping);
+            return huggingface::read_model(path, mapping);
         case Format::ggml: return ggml::read_model(path, mapping);
         case Format::gguf: break;
     }
     return read_gguf_model(path, mapping);
 }
 
-std::shared_ptr<const ModelFile> with_values(const ModelFile& file, const MissingValues& given) {
+Result<std::shared_ptr<const ModelFile>> with_values(const ModelFile& file, const MissingValues& given) {
     auto model = std::make_shared<ModelFile>(file);
-    const auto set = [&](const char* key, const auto& value) {
-        if (value) model->metadata.values[key] = *value;
+    std::string stated;
+    const bool is_meta = file.dialect == Dialect::meta;
+    const auto set = [&](const char* ggml, const char* meta, const auto& value) {
+        const char* key = is_meta ? meta : ggml;
+        if (!value) return;
+        if (is_meta && model->metadata.find(key) != nullptr) stated = key;
+        model->metadata.values[key] = *value;
     };
-    set("norm_eps", given.norm_epsilon);
-    set("rope_freq_base", given.rope_base);
-    set("n_head_kv", given.kv_heads ? std::optional<std::uint64_t>(*given.kv_heads) : std::nullopt);
-    set("n_ctx", given.context ? std::optional<std::uint64_t>(*given.context) : std::nullopt);
-    return model;
+    const auto widened = [](std::optional<std::uint32_t> value) {
+        return value ? std::optional<std::uint64_t>(*value) : std::nullopt;
+    };
+    set("norm_eps", "norm_eps", given.norm_epsilon);
+    set("rope_freq_base", "rope_theta", given.rope_base);
+    set("n_head_kv", "n_kv_heads", widened(given.kv_heads));
+    set("n_ctx", "max_seq_len", widened(given.context));
+    if (stated.empty()) return std::shared_ptr<const ModelFile>(std::move(model));
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("{}: {} is stated there, and given too", printable_path(file.metadata_path),
+                             file.metadata.describe(stated)),
+                 "leave the flag away, or change the file"};
 }
 
 }  // namespace
@@ -227,7 +249,7 @@ Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path
     try {
         PUNA_TRY(auto model, read_any(path));
         if (given.empty()) return std::shared_ptr<const ModelFile>(std::move(model));
-        if (model->dialect == Dialect::ggml) return with_values(*model, given);
+        if (model->dialect == Dialect::ggml || model->dialect == Dialect::meta) return with_values(*model, given);
         return Error{ErrorCode::invalid_argument,
                      fmt::format("{}: a {} file states its own norm epsilon, RoPE base, KV heads and context",
                                  printable_path(path), model->format),

@@ -99,8 +99,9 @@ struct ModelFile {
     std::vector<std::uint32_t> by_name_;  // indices into `tensors`, in ascending order of name
 };
 
-/// What files of the formats before GGUF leave out, where the user knows it. Metadata of the dialect ggml hold it under
-/// "norm_eps", "rope_freq_base", "n_head_kv" and "n_ctx".
+/// What files of the formats before GGUF, and Meta's, leave out, where the user knows it. Metadata of the dialect ggml
+/// hold it under "norm_eps", "rope_freq_base", "n_head_kv" and "n_ctx", of the dialect meta under "norm_eps",
+/// "rope_theta", "n_kv_heads" and "max_seq_len".
 struct MissingValues {
     std::optional<double> norm_epsilon;
     std::optional<double> rope_base;
@@ -110,8 +111,8 @@ struct MissingValues {
     bool empty() const { return !norm_epsilon && !rope_base && !kv_heads && !context; }
 };
 
-/// Recognises the format by its content and reads it. For a shard, reads all shards. `path` may name a Hugging Face
-/// folder, or a file of weights in it.
+/// Recognises the format by its content and reads it. For a shard, reads all shards. `path` may name a folder of
+/// Hugging Face's or Meta's, or a file of weights in it.
 /// Errors: file_not_found, file_unreadable, file_changed, unsupported_format, unsupported_tensor_type (a retired type),
 /// file_malformed (message: file, field, what is wrong, byte offset), out_of_memory, invalid_argument (values for a
 /// file that states its own).

@@ -8,6 +8,7 @@
 
 #include "formats/gguf/layout.h"
 #include "formats/printable.h"
+#include "formats/pytorch/reader.h"
 
 namespace puna::formats {
 namespace {
@@ -21,9 +22,6 @@ struct Signature {
     std::string_view hint;
 };
 
-constexpr std::string_view convert_hint =
-    "this version reads GGUF, its predecessors and safetensors; convert the model to one of them";
-
 // GGML's magics are 32-bit numbers that spell their name from the high byte down, so in a little-endian file they stand
 // reversed.
 constexpr std::array legacy_magics = {"lmgg"sv, "fmgg"sv, "tjgg"sv};  // GGML, GGMF, GGJT
@@ -31,8 +29,6 @@ constexpr std::array legacy_magics = {"lmgg"sv, "fmgg"sv, "tjgg"sv};  // GGML, G
 constexpr std::array signatures = {
     Signature{"algg"sv, "a GGLA file (a LoRA adapter), which holds no model",
               "give the base model's file; adapters are not read by this version"},
-    Signature{"PK\x03\x04"sv, "a zip archive, as PyTorch saves its weights", convert_hint},
-    Signature{"\x80\x02"sv, "a Python pickle, as PyTorch saved its weights before 1.6", convert_hint},
     Signature{"version https://git-lfs"sv, "a Git LFS pointer, which stands for the model and is not the model itself",
               "fetch the content with `git lfs pull`"},
     Signature{"<!DOCTYPE"sv, "a web page", "the download brought a page in place of the model; fetch the file itself"},
@@ -46,11 +42,13 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 
 /// A safetensors file starts with the size of its JSON header in 64 bits, and the header. A size that cannot be is the
 /// reader's to name.
-bool is_safetensors(std::span<const std::byte> bytes, std::string_view path) {
+bool begins_like_safetensors(std::span<const std::byte> bytes) {
     constexpr std::size_t size_bytes = 8;
-    if (path.ends_with(".safetensors")) return true;
     return bytes.size() > size_bytes && bytes[size_bytes] == std::byte{'{'};
 }
+
+/// What formats start with, for files too short to tell.
+constexpr std::array magics = {gguf::magic, "lmgg"sv, "fmgg"sv, "tjgg"sv, "PK\x03\x04"sv, "\x80\x02"sv};
 
 Error unsupported(std::string_view path, std::string_view what, std::string_view hint) {
     return {ErrorCode::unsupported_format, fmt::format("{}: this is {}; puna does not read it yet", path, what),
@@ -63,24 +61,29 @@ Result<Format> recognize_format(std::span<const std::byte> bytes, std::string_vi
     const std::string file = printable_path(path);
     const std::string_view start = as_text(bytes.first(std::min<std::size_t>(bytes.size(), 64)));
     if (start.starts_with(gguf::magic)) return Format::gguf;
-    const auto is_cut_off = [&](std::string_view magic) { return magic.starts_with(start) && start != magic; };
-    if (is_cut_off(gguf::magic) || std::any_of(legacy_magics.begin(), legacy_magics.end(), is_cut_off)) {
-        return Error{
-            ErrorCode::file_malformed,
-            fmt::format("{}: header, magic needs 4 bytes, but the file has {} (at byte 0)", file, start.size()),
-            "the file is incomplete; fetch it again"};
+    const auto* const cut_off = std::find_if(magics.begin(), magics.end(), [&](std::string_view magic) {
+        return magic.starts_with(start) && start != magic;
+    });
+    if (cut_off != magics.end()) {
+        return Error{ErrorCode::file_malformed,
+                     fmt::format("{}: header, magic needs {} bytes, but the file has {} (at byte 0)", file,
+                                 cut_off->size(), start.size()),
+                     "the file is incomplete; fetch it again"};
     }
     if (std::find(legacy_magics.begin(), legacy_magics.end(), start.substr(0, 4)) != legacy_magics.end()) {
         return Format::ggml;
     }
+    // Before the others: sizes are any bytes, and may look like the start of a pickle.
+    if (begins_like_safetensors(bytes)) return Format::safetensors;
     for (const Signature& signature : signatures) {
         if (start.starts_with(signature.start)) return unsupported(file, signature.name, signature.hint);
     }
-    if (is_safetensors(bytes, path)) return Format::safetensors;
+    if (path.ends_with(".safetensors")) return Format::safetensors;
+    if (pytorch::is_pytorch(bytes)) return Format::pytorch;
     return Error{ErrorCode::unsupported_format,
                  fmt::format("{}: header, magic is '{}', which no format known to puna starts with (at byte 0)", file,
                              printable(start.substr(0, 4))),
-                 "puna reads GGUF files and their predecessors, safetensors files and Hugging Face folders"};
+                 "puna reads GGUF files and their predecessors, safetensors, PyTorch's files and Hugging Face folders"};
 }
 
 }  // namespace puna::formats

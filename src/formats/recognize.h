@@ -9,7 +9,7 @@
 
 namespace puna::formats {
 
-enum class Format { gguf, safetensors, ggml };
+enum class Format { gguf, safetensors, pytorch, ggml };
 
 /// The format of `bytes`, the whole file. Errors: unsupported_format, which names what the file is where that can be
 /// told; file_malformed for a file too short to tell.

@@ -17,13 +17,14 @@ struct Names {
     std::string_view gguf;
     std::string_view huggingface = {};
     std::string_view ggml = {};
+    std::string_view meta = {};
 
     std::string_view in(formats::Dialect dialect) const {
         switch (dialect) {
             case formats::Dialect::gguf: return gguf;
             case formats::Dialect::huggingface: return huggingface;
             case formats::Dialect::ggml: return ggml;
-            case formats::Dialect::meta: break;
+            case formats::Dialect::meta: return meta;
         }
         return {};
     }

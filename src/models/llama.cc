@@ -89,7 +89,7 @@ class LlamaRunner final : public Model::Runner {
     Result<void> forward(const nn::Batch& batch, nn::KvCache& cache, std::span<float> logits) override {
         const Weights& weights = model_.weights();
         space_.begin(batch);
-        nn::embed(space_.compute(), weights.embedding.stacked.front(), batch, space_.x());
+        nn::embed(space_.compute(), weights.embedding.stacked, batch, space_.x());
         for (std::size_t i = 0; i < weights.layers.size(); ++i) {
             layer(weights.layers[i], static_cast<std::int64_t>(i), batch, cache);
         }
@@ -200,16 +200,19 @@ Result<void> Llama::check(std::shared_ptr<const formats::ModelFile> file, const 
     return model.file_->check_mappings();
 }
 
-/// How Meta cut the matrices of its larger models for several machines; the formats before GGUF kept the pieces.
-Cut cut_of(std::string_view tensor) {
+/// How Meta cut the matrices of its larger models for several machines; the formats before GGUF kept the pieces. The
+/// embedding is cut by columns up to LLaMA 2, and by rows, which are as wide as the model then, from LLaMA 3 on.
+Cut cut_of(const ModelFile& file, const formats::FoundTensor& tensor) {
     const auto is = [&](const Names& names) {
         // "layers.{}.attention.wo.weight": what stands behind the layer's number
-        const std::size_t number = names.ggml.find("{}");
-        return number == std::string_view::npos ? tensor == names.ggml
-                                                : tensor.ends_with(names.ggml.substr(number + 2));
+        const std::size_t number = names.meta.find("{}");
+        return number == std::string_view::npos ? tensor.name == names.meta
+                                                : tensor.name.ends_with(names.meta.substr(number + 2));
     };
-    if (is(name::embedding) || is(name::attention_output) || is(name::down)) return Cut::columns;
-    return Cut::rows;
+    if (is(name::attention_output) || is(name::down)) return Cut::columns;
+    const auto width = file.metadata.unsigned_integer(key::embedding.in(file.dialect));
+    const bool whole_rows = width.ok() && *width == tensor.shape.back();
+    return is(name::embedding) && !whole_rows ? Cut::columns : Cut::rows;
 }
 
 Result<std::shared_ptr<const Model>> Llama::create(std::shared_ptr<const formats::ModelFile> file) {
@@ -230,12 +233,6 @@ Result<std::shared_ptr<const Model>> Llama::create(std::shared_ptr<const formats
     model->angles_ = nn::RopeAngles(h.rope.rotated, static_cast<double>(h.rope.base), static_cast<double>(h.rope.scale),
                                     h.rope.factors);
     PUNA_CHECK(model->find_weights(h.tied));
-    if (model->weights_.embedding.stacked.size() != 1) {
-        return Error{ErrorCode::unsupported_architecture,
-                     fmt::format("{}: the rows of '{}' lie in several places", model->file_->path,
-                                 name::embedding.in(model->file_->dialect)),
-                     "`puna convert` puts them together"};
-    }
     PUNA_CHECK(model->file_->check_mappings());
     return std::shared_ptr<const Model>(std::move(model));
 }

@@ -22,6 +22,8 @@ namespace {
 using formats::Dialect;
 using formats::ModelFile;
 
+constexpr std::string_view meta_scaled_rope = "use_scaled_rope";
+
 Error unsupported(const ModelFile& file, const std::string& what, std::string hint = "") {
     return {ErrorCode::unsupported_architecture, fmt::format("{}: {}", file.path, what), std::move(hint)};
 }
@@ -39,6 +41,15 @@ Result<std::int64_t> rows_of(const ModelFile& file, const Names& names) {
         "the file is incomplete, or was made for another program"};
 }
 
+/// Meta's params.json does not say it: what each version was trained on, told from what else it says.
+Result<std::int64_t> meta_context(const ModelFile& file) {
+    PUNA_TRY(const auto scaled, file.metadata.boolean(meta_scaled_rope));
+    if (scaled.value_or(false)) return std::int64_t{131'072};                           // Llama 3.1 and later
+    if (file.metadata.find(key::rope_base.meta) != nullptr) return std::int64_t{8192};  // Llama 3
+    PUNA_TRY(const auto eps, file.metadata.number(key::eps.meta));
+    return eps && *eps > 2e-6 ? 2 * legacy_context : legacy_context;  // LLaMA 2 has 1e-5, LLaMA 1 has 1e-6
+}
+
 Result<Dimensions> read_dimensions(const ModelFile& file) {
     constexpr std::int64_t most_heads = 4096;
     constexpr std::int64_t widest = 1 << 20;
@@ -52,12 +63,12 @@ Result<Dimensions> read_dimensions(const ModelFile& file) {
     PUNA_TRY(d.heads, read(key::heads, 1, most_heads));
     std::int64_t stated_by_shapes = d.heads;
     std::int64_t usual_context = -1;
-    if (dialect == Dialect::ggml) {
+    if (dialect == Dialect::ggml || dialect == Dialect::meta) {
         PUNA_TRY(d.feed_forward, rows_of(file, name::gate));
         PUNA_TRY(const std::int64_t kv_rows, rows_of(file, name::k));
         const std::int64_t head_dim = std::max<std::int64_t>(d.embedding / d.heads, 1);
         if (kv_rows % head_dim == 0) stated_by_shapes = kv_rows / head_dim;
-        usual_context = legacy_context;
+        PUNA_TRY(usual_context, dialect == Dialect::ggml ? Result<std::int64_t>(legacy_context) : meta_context(file));
     } else {
         PUNA_TRY(d.feed_forward, read(key::feed_forward, 1, widest));
     }
@@ -125,18 +136,18 @@ Result<Rope> read_gguf_rope(const ModelFile& file, std::int64_t head_dim) {
     return rope;
 }
 
+struct Llama3Scaling {
+    double factor = 8.0;
+    double low = 1.0;
+    double high = 4.0;
+    double positions = 8192.0;
+};
+
 /// What Llama 3.1 divides the frequencies by: nothing where a wave turns `high` times or more within the positions that
 /// the model was first trained on, `factor` where it turns `low` times or less, a mixture between (Grattafiori et al.
-/// 2024; config.json's rope_scaling). Rounded as GGUF files store them, so that all containers give the same bits.
-Result<std::vector<float>> llama3_factors(const ModelFile& file, const std::string& scaling, const Rope& rope) {
-    PUNA_TRY(const double factor, read_positive(file, scaling + "factor"));
-    PUNA_TRY(const double low, read_positive(file, scaling + "low_freq_factor"));
-    PUNA_TRY(const double high, read_positive(file, scaling + "high_freq_factor"));
-    PUNA_TRY(const double positions, read_positive(file, scaling + "original_max_position_embeddings"));
-    if (low >= high) {
-        return malformed_value(file, scaling + "low_freq_factor",
-                               fmt::format("is {}, which is not under high_freq_factor, {}", low, high));
-    }
+/// 2024). Rounded as GGUF files store them, so that all containers give the same bits.
+std::vector<float> llama3_factors(const Llama3Scaling& scaling, const Rope& rope) {
+    const auto& [factor, low, high, positions] = scaling;
     std::vector<float> factors;
     for (std::int64_t i = 0; i < rope.rotated / 2; ++i) {
         const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(rope.rotated);
@@ -145,6 +156,21 @@ Result<std::vector<float>> llama3_factors(const ModelFile& file, const std::stri
         factors.push_back(static_cast<float>(1.0 / (smooth + (1.0 - smooth) / factor)));
     }
     return factors;
+}
+
+/// config.json's rope_scaling.
+Result<std::vector<float>> huggingface_factors(const ModelFile& file, const std::string& prefix, const Rope& rope) {
+    Llama3Scaling scaling;
+    PUNA_TRY(scaling.factor, read_positive(file, prefix + "factor"));
+    PUNA_TRY(scaling.low, read_positive(file, prefix + "low_freq_factor"));
+    PUNA_TRY(scaling.high, read_positive(file, prefix + "high_freq_factor"));
+    PUNA_TRY(scaling.positions, read_positive(file, prefix + "original_max_position_embeddings"));
+    if (scaling.low >= scaling.high) {
+        return malformed_value(
+            file, prefix + "low_freq_factor",
+            fmt::format("is {}, which is not under high_freq_factor, {}", scaling.low, scaling.high));
+    }
+    return llama3_factors(scaling, rope);
 }
 
 Result<Rope> read_huggingface_rope(const ModelFile& file, std::int64_t head_dim) {
@@ -174,7 +200,7 @@ Result<Rope> read_huggingface_rope(const ModelFile& file, std::int64_t head_dim)
         return rope;
     }
     if (*type == "llama3") {
-        PUNA_TRY(rope.factors, llama3_factors(file, scaling, rope));
+        PUNA_TRY(rope.factors, huggingface_factors(file, scaling, rope));
         return rope;
     }
     return unsupported(
@@ -223,6 +249,37 @@ Result<Rope> read_ggml_rope(const ModelFile& file, std::int64_t head_dim) {
     return rope;
 }
 
+/// Meta's own: params.json says whether the frequencies are scaled, and may say by how much.
+Result<Rope> read_meta_rope(const ModelFile& file, std::int64_t head_dim) {
+    Rope rope;
+    rope.rotated = head_dim;
+    if (head_dim % 2 != 0) {
+        return malformed_value(file, key::heads.meta, fmt::format("makes heads of {}, and RoPE turns pairs", head_dim));
+    }
+    PUNA_TRY(const double base, read_positive(file, std::string(key::rope_base.meta), usual_rope_base));
+    rope.base = static_cast<float>(base);
+    PUNA_TRY(const auto scaled, file.metadata.boolean(meta_scaled_rope));
+    if (!scaled.value_or(false)) return rope;
+    Llama3Scaling scaling;
+    PUNA_TRY(scaling.factor, read_positive(file, "rope_scaling_factor", scaling.factor));
+    PUNA_TRY(scaling.high, read_positive(file, "rope_high_freq_factor", scaling.high));
+    if (scaling.low >= scaling.high) {
+        return malformed_value(file, "rope_high_freq_factor", fmt::format("is {}, and must be over 1", scaling.high));
+    }
+    rope.factors = llama3_factors(scaling, rope);
+    return rope;
+}
+
+Result<Rope> read_rope(const ModelFile& file, std::int64_t head_dim) {
+    switch (file.dialect) {
+        case Dialect::gguf: break;
+        case Dialect::huggingface: return read_huggingface_rope(file, head_dim);
+        case Dialect::ggml: return read_ggml_rope(file, head_dim);
+        case Dialect::meta: return read_meta_rope(file, head_dim);
+    }
+    return read_gguf_rope(file, head_dim);
+}
+
 }  // namespace
 
 /// Transformers' default; that of LLaMA 1, for which the formats before GGUF were made. Of their models, the one whose
@@ -240,16 +297,18 @@ Result<HyperParameters> read_hyper_parameters(const ModelFile& file) {
     PUNA_TRY(const double eps,
              read_positive(file, std::string(key::eps.in(dialect)), usual_epsilon(dialect, h.dimensions)));
     h.eps = static_cast<float>(eps);
-    const std::int64_t head_dim = h.dimensions.head_dim;
-    if (dialect != Dialect::huggingface) {
-        PUNA_TRY(h.rope, dialect == Dialect::ggml ? read_ggml_rope(file, head_dim) : read_gguf_rope(file, head_dim));
+    PUNA_TRY(h.rope, read_rope(file, h.dimensions.head_dim));
+    if (dialect == Dialect::gguf || dialect == Dialect::ggml) {
         // The formats before GGUF tell nowhere how many tensors there are: one that is missing is missing.
         h.tied = dialect == Dialect::gguf && file.find_tensor(name::output.gguf) == nullptr;
         return h;
     }
-    PUNA_TRY(h.rope, read_huggingface_rope(file, head_dim));
-    PUNA_TRY(const auto tied, file.metadata.boolean("tie_word_embeddings"));
-    h.tied = tied.value_or(false);
+    if (dialect == Dialect::huggingface) {
+        PUNA_TRY(const auto tied, file.metadata.boolean("tie_word_embeddings"));
+        h.tied = tied.value_or(false);
+    } else {
+        h.tied = file.find_tensor(name::output.meta) == nullptr;
+    }
     PUNA_TRY(const std::int64_t window,
              read_integer(file, "sliding_window", 1, std::int64_t{1} << 31, h.dimensions.context));
     h.dimensions.context = std::min(h.dimensions.context, window);  // up to there, a window changes nothing
@@ -257,10 +316,10 @@ Result<HyperParameters> read_hyper_parameters(const ModelFile& file) {
 }
 
 void report_defaults(const ModelFile& file, const HyperParameters& parameters) {
-    if (file.dialect != Dialect::ggml) return;
+    if (file.dialect != Dialect::ggml && file.dialect != Dialect::meta) return;
     std::vector<std::string> taken;
     const auto add = [&](const Names& names, std::string_view flag, const std::string& value) {
-        if (file.metadata.find(names.ggml) == nullptr) taken.push_back(fmt::format("{} {}", flag, value));
+        if (file.metadata.find(names.in(file.dialect)) == nullptr) taken.push_back(fmt::format("{} {}", flag, value));
     };
     add(key::eps, "--norm-epsilon", fmt::format("{}", parameters.eps));
     add(key::rope_base, "--rope-base", fmt::format("{}", parameters.rope.base));

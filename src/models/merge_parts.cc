@@ -57,7 +57,9 @@ void assemble(FoundTensor& tensor) {
     tensor.parts.assign(1, TensorPart{*memory, nullptr, memory});
 }
 
-Result<MergedFile> merge(const ModelFile& file, Cut (*cut_of)(std::string_view tensor), SplitRows split_rows) {
+using CutOf = Cut (*)(const ModelFile& file, const FoundTensor& tensor);
+
+Result<MergedFile> merge(const ModelFile& file, CutOf cut_of, SplitRows split_rows) {
     auto whole = std::make_shared<ModelFile>(file);
     MergedFile merged;
     for (FoundTensor& tensor : whole->tensors) {
@@ -67,7 +69,7 @@ Result<MergedFile> merge(const ModelFile& file, Cut (*cut_of)(std::string_view t
             PUNA_CHECK(merge_copies(file, tensor));
         } else if (tensor.shape.size() != 2) {
             return malformed(file, tensor.parts.front(), tensor, "is neither a vector nor a matrix");
-        } else if (cut_of(tensor.name) == Cut::rows) {
+        } else if (cut_of(file, tensor) == Cut::rows) {
             tensor.shape.front() *= tensor.parts.size();
         } else {
             merge_columns(tensor);
@@ -83,8 +85,7 @@ Result<MergedFile> merge(const ModelFile& file, Cut (*cut_of)(std::string_view t
 
 }  // namespace
 
-Result<MergedFile> merge_parts(std::shared_ptr<const ModelFile> file, Cut (*cut_of)(std::string_view tensor),
-                               SplitRows split_rows) {
+Result<MergedFile> merge_parts(std::shared_ptr<const ModelFile> file, CutOf cut_of, SplitRows split_rows) {
     const auto is_unmerged = [](const FoundTensor& tensor) { return tensor.unmerged; };
     if (std::ranges::none_of(file->tensors, is_unmerged)) return MergedFile{std::move(file), 0};
     try {

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string_view>
 
 #include "formats/model_file.h"
 #include "puna/error.h"
@@ -24,10 +23,11 @@ struct MergedFile {
     std::uint64_t assembled_bytes = 0;  // of memory
 };
 
-/// `cut_of`: by a tensor's name. Matrices that are cut by rows stay where they lie, a part for each piece. A file
-/// without unmerged tensors is given back as it is. Errors: file_malformed (copies of a vector that differ, a tensor
-/// that is neither vector nor matrix), out_of_memory, file_changed.
-Result<MergedFile> merge_parts(std::shared_ptr<const formats::ModelFile> file, Cut (*cut_of)(std::string_view tensor),
+/// `cut_of`: of an unmerged matrix of the file. Matrices that are cut by rows stay where they lie, a part for each
+/// piece. A file without unmerged tensors is given back as it is. Errors: file_malformed (copies of a vector that
+/// differ, a tensor that is neither vector nor matrix), out_of_memory, file_changed.
+Result<MergedFile> merge_parts(std::shared_ptr<const formats::ModelFile> file,
+                               Cut (*cut_of)(const formats::ModelFile& file, const formats::FoundTensor& tensor),
                                SplitRows split_rows);
 
 }  // namespace puna::models

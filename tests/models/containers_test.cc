@@ -1,5 +1,5 @@
 // The same model in several containers: logits are the same bits, whatever dialect its names and its rows are in
-// (tools/make_huggingface_fixtures.py writes the folders from the GGUF files).
+// (tools/make_huggingface_fixtures.py and tools/make_pytorch_fixtures.py write the others from the GGUF files).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/pytorch_image.h"
 #include "support/model_session.h"
 #include "support/temp_file.h"
 #include "support/test_data.h"
@@ -96,6 +97,194 @@ TEST(ContainerTypes, EveryTypeRunsAndIsNearTheOriginal) {
             sum += std::abs(static_cast<double>(found[i]) - expected[i]);
         EXPECT_GT(sum, 0) << name;
         EXPECT_LT(sum / static_cast<double>(found.size()), bound) << name;
+    }
+}
+
+// ---- PyTorch's files ----
+
+std::string pytorch(const std::string& name) {
+    return data_folder + "pytorch/" + name;
+}
+
+/// The tensors of a file as safetensors.
+std::string as_safetensors(const formats::ModelFile& file) {
+    nlohmann::json header;
+    std::string data;
+    for (const formats::FoundTensor& tensor : file.tensors) {
+        const std::size_t begin = data.size();
+        for (const formats::TensorPart& part : tensor.parts)
+            data.append(reinterpret_cast<const char*>(part.data.data()), part.data.size());
+        header[tensor.name] = {{"dtype", quant::type_info(tensor.type).name},
+                               {"shape", tensor.shape},
+                               {"data_offsets", {begin, data.size()}}};
+    }
+    const std::string text = header.dump();
+    return formats::raw<std::uint64_t>(text.size()) + text + data;
+}
+
+TEST(PyTorchContainers, GiveTheSameBits) {
+    const support::TempFolder folder;
+    std::filesystem::copy(pytorch("shards/config.json"), folder.path("config.json"));
+    folder.write("model.safetensors",
+                 std::string_view(as_safetensors(*support::must(formats::read_model_file(pytorch("shards"))))));
+    for (const support::SessionOptions& options : all_ways()) {
+        const auto expected = logits_of(gguf("ggml/llama1_f16"), options);
+        for (const std::string& path : {pytorch("shards"), pytorch("stream"), pytorch("stream/pytorch_model.bin"),
+                                        pytorch("meta"), pytorch("meta/consolidated.01.pth"), folder.path("")}) {
+            EXPECT_EQ(logits_of(path, options), expected)
+                << path << ' ' << options.isa << ' ' << kernels::activations_name(options.activations);
+        }
+    }
+}
+
+/// A LLaMA in Meta's form, cut for several machines, made of a GGUF file.
+class MetaForm : public testing::Test {
+  protected:
+    static std::string meta_name(std::string name) {
+        const std::pair<const char*, const char*> pairs[] = {
+            {"token_embd", "tok_embeddings"}, {"output_norm", "norm"},         {"blk.", "layers."},
+            {"attn_norm", "attention_norm"},  {"attn_q", "attention.wq"},      {"attn_k", "attention.wk"},
+            {"attn_v", "attention.wv"},       {"attn_output", "attention.wo"}, {"ffn_gate", "feed_forward.w1"},
+            {"ffn_down", "feed_forward.w2"},  {"ffn_up", "feed_forward.w3"}};
+        for (const auto& [from, to] : pairs) {
+            if (const std::size_t at = name.find(from); at != std::string::npos)
+                name.replace(at, std::strlen(from), to);
+        }
+        return name;
+    }
+
+    /// The bytes of the `part`th of `parts` pieces of a matrix, by columns or by rows.
+    static std::string piece(const formats::FoundTensor& tensor, bool columns, std::size_t part, std::size_t parts) {
+        const auto data = tensor.parts.at(0).data;
+        const std::string all(reinterpret_cast<const char*>(data.data()), data.size());
+        const std::size_t rows = columns ? tensor.shape[0] : 1;
+        const std::size_t row_bytes = all.size() / rows;
+        std::string bytes;
+        for (std::size_t row = 0; row < rows; ++row)
+            bytes += all.substr(row * row_bytes + part * (row_bytes / parts), row_bytes / parts);
+        return bytes;
+    }
+
+    void write_parts(const std::string& gguf_path, std::size_t parts, bool embedding_by_rows) {
+        using namespace formats::pickled;
+        const auto file = support::must(formats::read_model_file(gguf_path));
+        for (std::size_t part = 0; part < parts; ++part) {
+            std::vector<std::string> items;
+            formats::ZipImage zip;
+            for (const formats::FoundTensor& tensor : file->tensors) {
+                const std::string name = meta_name(tensor.name);
+                if (name == "rope_freqs.weight") continue;
+                const bool columns = name.find("wo.") != std::string::npos || name.find("w2.") != std::string::npos ||
+                                     (name == "tok_embeddings.weight" && !embedding_by_rows);
+                auto shape = tensor.shape;
+                if (shape.size() == 2) (columns ? shape[1] : shape[0]) /= parts;
+                const std::string bytes =
+                    shape.size() == 2 ? piece(tensor, columns, part, parts) : piece(tensor, false, 0, 1);
+                const std::string key = std::to_string(items.size());
+                const std::string type = tensor.type == quant::TensorType::F16 ? "HalfStorage" : "FloatStorage";
+                const auto elements = static_cast<std::int64_t>(bytes.size() / (type == "HalfStorage" ? 2 : 4));
+                std::vector<std::int64_t> size(shape.begin(), shape.end());
+                std::vector<std::int64_t> stride(size.size(), 1);
+                if (size.size() == 2) stride[0] = size[1];
+                items.push_back(string(name));
+                items.push_back(formats::pickled::tensor(storage(type, key, elements), 0, size, stride));
+                zip.add("consolidated/data/" + key, bytes);
+            }
+            zip.add("consolidated/data.pkl", pickle(dict(items))).finish();
+            folder_.write("consolidated.0" + std::to_string(part) + ".pth", std::string_view(zip.bytes));
+        }
+    }
+    void write_parameters(const nlohmann::json& parameters) const {
+        folder_.write("params.json", std::string_view(parameters.dump()));
+    }
+    support::TempFolder folder_;
+    const nlohmann::json llama1_ = {{"dim", 32}, {"n_heads", 4}, {"n_layers", 2}, {"norm_eps", 1e-6}};
+};
+
+TEST_F(MetaForm, PartsGiveTheSameBitsHoweverTheEmbeddingIsCut) {
+    const std::string original = gguf("ggml/llama1_f16");
+    const auto expected = logits_of(original, {});
+    for (const std::size_t parts : {1, 2, 4}) {
+        for (const bool by_rows : {false, true}) {
+            write_parts(original, parts, by_rows);
+            write_parameters(llama1_);
+            EXPECT_EQ(logits_of(folder_.path(""), {}), expected) << parts << ' ' << by_rows;
+        }
+    }
+    // By rows, the embedding is used where it lies.
+    EXPECT_EQ(load_model(folder_.path(""))->file().find_tensor("tok_embeddings.weight")->parts.size(), 4U);
+}
+
+/// Heads that share keys, and RoPE's scaling of Llama 3.1, whose base and first context are the fixture's own.
+TEST_F(MetaForm, Llama3sParametersAreRead) {
+    write_parts(gguf("tiny_llama3"), 2, true);
+    const auto original = load_model(gguf("tiny_llama3"));
+    nlohmann::json parameters = {{"dim", original->dimensions().embedding},
+                                 {"n_heads", original->dimensions().heads},
+                                 {"n_kv_heads", original->dimensions().kv_heads},
+                                 {"n_layers", original->dimensions().layers},
+                                 {"norm_eps", 1e-5},
+                                 {"vocab_size", original->dimensions().vocabulary},
+                                 {"multiple_of", 8},
+                                 {"ffn_dim_multiplier", 1.3},
+                                 {"rope_theta", 500000.0},
+                                 {"use_scaled_rope", true}};
+    write_parameters(parameters);
+    const auto model = load_model(folder_.path(""));
+    EXPECT_EQ(model->dimensions().kv_heads, original->dimensions().kv_heads);
+    EXPECT_EQ(model->dimensions().feed_forward, original->dimensions().feed_forward);
+    EXPECT_EQ(model->dimensions().context, 131'072);
+    // What Transformers' own folder says of the same scaling gives the same bits.
+    const auto hf = [&](double factor) {
+        nlohmann::json config = nlohmann::json::parse(std::ifstream(huggingface("tiny_llama3") + "/config.json"));
+        config["rope_theta"] = 500000.0;
+        config["rms_norm_eps"] = 1e-5;
+        config["rope_scaling"] = {{"rope_type", "llama3"},
+                                  {"factor", factor},
+                                  {"low_freq_factor", 1.0},
+                                  {"high_freq_factor", 4.0},
+                                  {"original_max_position_embeddings", 8192}};
+        support::TempFolder folder;
+        for (const auto& entry : std::filesystem::directory_iterator(huggingface("tiny_llama3")))
+            std::filesystem::copy_file(entry.path(), folder.path(entry.path().filename().string()));
+        folder.write("config.json", std::string_view(config.dump()));
+        return logits_of(folder.path(""), {});
+    };
+    EXPECT_EQ(logits_of(folder_.path(""), {}), hf(8.0));
+    parameters["rope_scaling_factor"] = 32;
+    write_parameters(parameters);
+    EXPECT_EQ(logits_of(folder_.path(""), {}), hf(32.0));
+    EXPECT_NE(hf(8.0), hf(32.0));
+}
+
+TEST_F(MetaForm, TheContextFollowsFromTheVersion) {
+    write_parts(gguf("ggml/llama1_f16"), 1, false);
+    const auto context = [&](const nlohmann::json& changes) {
+        nlohmann::json parameters = llama1_;
+        if (!changes.empty()) parameters.update(changes);
+        write_parameters(parameters);
+        return load_model(folder_.path(""))->dimensions().context;
+    };
+    EXPECT_EQ(context({}), 2048);
+    EXPECT_EQ(context({{"norm_eps", 1e-5}}), 4096);
+    EXPECT_EQ(context({{"norm_eps", 1e-5}, {"rope_theta", 5e5}}), 8192);
+    EXPECT_EQ(context({{"max_seq_len", 300}}), 300);
+}
+
+TEST_F(MetaForm, ParametersThatCannotBeAreNamed) {
+    write_parts(gguf("ggml/llama1_f16"), 1, false);
+    const std::pair<const char*, nlohmann::json> values[] = {
+        {"dim", 0},      {"dim", "32"},      {"n_layers", 3},       {"n_layers", -1},   {"n_heads", 3},
+        {"n_heads", 0},  {"n_kv_heads", 3},  {"norm_eps", 0},       {"rope_theta", -1}, {"use_scaled_rope", 1},
+        {"head_dim", 7}, {"max_seq_len", 0}, {"sliding_window", 0}, {"vocab_size", 1e3}};
+    for (const auto& [key, value] : values) {
+        nlohmann::json parameters = llama1_;
+        parameters[key] = value;
+        write_parameters(parameters);
+        auto file = formats::read_model_file(folder_.path(""));
+        const auto model = file.ok() ? create_model(*file) : Result<std::shared_ptr<const Model>>(file.error());
+        ASSERT_FALSE(model.ok()) << key << ' ' << value;
+        EXPECT_EQ(error_code_name(model.error().code), "file_malformed") << key << ' ' << value;
     }
 }
 

@@ -48,8 +48,8 @@ std::shared_ptr<ModelFile> model() {
     return file;
 }
 
-Cut cut_of(std::string_view name) {
-    return name == "columns" ? Cut::columns : Cut::rows;
+Cut cut_of(const ModelFile&, const FoundTensor& tensor) {
+    return tensor.name == "columns" ? Cut::columns : Cut::rows;
 }
 
 TEST(MergeParts, RowsStayInPlaceAndColumnsArePutTogether) {

@@ -12,7 +12,8 @@
 
 #include "base/try.h"
 #include "formats/ggml/reader.h"
-#include "formats/printable.h"
+#include "formats/malformed.h"
+#include "formats/pieces.h"
 
 namespace puna::formats::ggml {
 namespace {
@@ -49,12 +50,10 @@ std::uint64_t count_parts(const File& file) {
 }
 
 Error mismatch(const File& part, const std::string& what, std::uint64_t offset) {
-    return {ErrorCode::file_malformed,
-            fmt::format("{}: {} (at byte {})", printable_path(part.mapping->path()), what, offset),
-            std::string(repair)};
+    return malformed(part.mapping->path(), what, offset, repair);
 }
 
-/// That `part` is of the same model as the first file, `model`, and holds tensors of the same names and shapes.
+/// That `part` is of the same model as the first file, `model`.
 Result<void> check_alike(const File& first, const ModelFile& model, const File& part) {
     if (part.container != first.container) return mismatch(part, "header, magic is not that of the first part", 0);
     for (const auto& [key, value] : first.metadata.values) {
@@ -67,12 +66,6 @@ Result<void> check_alike(const File& first, const ModelFile& model, const File& 
         return mismatch(part, "the vocabulary is not that of the first part",
                         part.tensors.empty() ? 0 : part.tensors.front().record_offset);
     }
-    if (part.tensors.size() != model.tensors.size()) {
-        return mismatch(
-            part,
-            fmt::format("the file holds {} tensors, and the first part {}", part.tensors.size(), model.tensors.size()),
-            0);
-    }
     return {};
 }
 
@@ -81,24 +74,6 @@ Error missing_part(const std::string& path, std::uint64_t index, std::uint64_t c
             fmt::format("{} is missing: the model is in {} parts, and this is part {} ({} holds a part of its columns)",
                         printable_path(path), count, index + 1, embedding.describe()),
             std::string(repair)};
-}
-
-/// Adds the tensors of a later file to those of the first.
-Result<void> add_part(const File& first, File part, ModelFile& model) {
-    PUNA_CHECK(check_alike(first, model, part));
-    for (FoundTensor& tensor : part.tensors) {
-        const FoundTensor* same = model.find_tensor(tensor.name);
-        if (same == nullptr || same->type != tensor.type || same->shape != tensor.shape ||
-            same->parts.size() != model.mappings.size()) {
-            return mismatch(part, fmt::format("{} is not as in the first part", tensor.describe()),
-                            tensor.record_offset);
-        }
-        auto& whole = model.tensors[static_cast<std::size_t>(same - model.tensors.data())];
-        whole.parts.push_back(std::move(tensor.parts.front()));
-    }
-    model.file_bytes += part.mapping->bytes().size();
-    model.mappings.push_back(std::move(part.mapping));
-    return {};
 }
 
 Result<void> add_other_parts(const File& first, std::uint64_t count, ModelFile& model) {
@@ -111,7 +86,8 @@ Result<void> add_other_parts(const File& first, std::uint64_t count, ModelFile& 
             return missing_part(path, i, count, *model.find_tensor(first.layout->embedding));
         }
         PUNA_TRY(File part, read_file(*mapping));
-        PUNA_CHECK(add_part(first, std::move(part), model));
+        PUNA_CHECK(check_alike(first, model, part));
+        PUNA_CHECK(add_pieces(std::move(part.tensors), part.mapping, model));
     }
     for (FoundTensor& tensor : model.tensors)
         tensor.unmerged = true;

@@ -41,7 +41,8 @@ std::vector<std::int64_t> ids_of(const Metadata& metadata, std::string_view key)
 
 class VocabularyReader {
   public:
-    VocabularyReader(const SideFiles& files, const Metadata& config) : files_(files), config_(config) {}
+    VocabularyReader(const SideFiles& files, const Metadata& config, std::string_view config_name)
+        : files_(files), config_(config), config_name_(config_name) {}
 
     Result<Vocabulary> read() {
         PUNA_TRY(tokenizer_config_, files_.read_json("tokenizer_config.json"));
@@ -63,6 +64,7 @@ class VocabularyReader {
         PUNA_TRY(const auto tokenizer, files_.read_json("tokenizer.json"));
         if (!tokenizer) {
             if (!files_.exists("tokenizer.model")) return {};
+            if (is_list_of_ranks()) return check_known(unknown_ranks());
             PUNA_CHECK(read_sentencepiece());
             PUNA_TRY(const auto added, read_listed_tokens());
             return check_known(add_tokens(added, files_.path("tokenizer.model"), vocabulary_));
@@ -100,6 +102,24 @@ class VocabularyReader {
         constexpr std::byte first_field{0x0A};  // pieces; the text files of other tokenizers bear the same name
         const auto mapping = base::FileMapping::open(files_.path("tokenizer.model"));
         return mapping.ok() && !(*mapping)->bytes().empty() && (*mapping)->bytes().front() == first_field;
+    }
+
+    /// Llama 3's, as Meta publishes it: lines of a token in base64 and its rank, without the special tokens.
+    bool is_list_of_ranks() const {
+        const auto mapping = base::FileMapping::open(files_.path("tokenizer.model"));
+        if (!mapping.ok()) return false;
+        constexpr std::size_t longest_first_line = 16;
+        const auto bytes = (*mapping)->bytes();
+        const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
+                                     std::min(bytes.size(), longest_first_line));
+        return start.find("= 0\n") != std::string_view::npos;
+    }
+
+    Error unknown_ranks() const {
+        return {ErrorCode::unsupported_tokenizer,
+                fmt::format("{}: the tokenizer is a list of tokens and ranks, which puna does not read",
+                            printable_path(files_.path("tokenizer.model"))),
+                "put the tokenizer.json of the same model beside the weights"};
     }
 
     Result<void> read_sentencepiece() {
@@ -160,7 +180,7 @@ class VocabularyReader {
         if (rows == 0 || rows > std::min<std::uint64_t>(max_tokens, 2 * size + (1 << 16))) {
             return Error{
                 ErrorCode::file_malformed,
-                fmt::format("{}: {} is {}, but the tokenizer has {} tokens", printable_path(files_.path("config.json")),
+                fmt::format("{}: {} is {}, but the tokenizer has {} tokens", printable_path(files_.path(config_name_)),
                             config_.describe("vocab_size"), rows, size),
                 "the tokenizer and the weights are not of the same model"};
         }
@@ -232,7 +252,7 @@ class VocabularyReader {
         for (const Metadata* metadata : {&std::as_const(generation), &config_}) {
             for (const std::int64_t id : ids_of(*metadata, "eos_token_id")) {
                 if (static_cast<std::size_t>(id) >= vocabulary_.tokens.size()) {
-                    const auto name = metadata == &config_ ? "config.json" : "generation_config.json";
+                    const std::string_view name = metadata == &config_ ? config_name_ : "generation_config.json";
                     return Error{ErrorCode::file_malformed,
                                  fmt::format("{}: {} names token {}, but the vocabulary has {}",
                                              printable_path(files_.path(name)), metadata->describe("eos_token_id"), id,
@@ -301,6 +321,7 @@ class VocabularyReader {
 
     const SideFiles& files_;
     const Metadata& config_;
+    std::string_view config_name_;
     std::optional<JsonDocument> tokenizer_config_;
     std::optional<JsonDocument> special_tokens_;
     std::vector<std::string> before_;
@@ -311,8 +332,8 @@ class VocabularyReader {
 
 }  // namespace
 
-Result<Vocabulary> read_vocabulary(const SideFiles& files, const Metadata& config) {
-    return VocabularyReader(files, config).read();
+Result<Vocabulary> read_vocabulary(const SideFiles& files, const Metadata& config, std::string_view config_name) {
+    return VocabularyReader(files, config, config_name).read();
 }
 
 }  // namespace puna::formats::huggingface

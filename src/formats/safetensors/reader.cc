@@ -14,7 +14,7 @@
 #include "base/checked.h"
 #include "base/try.h"
 #include "formats/json.h"
-#include "formats/printable.h"
+#include "formats/malformed.h"
 #include "quant/tensor_type.h"
 
 namespace puna::formats::safetensors {
@@ -58,8 +58,7 @@ struct Entry {
 };
 
 Error malformed(const base::FileMapping& file, std::string_view what, std::uint64_t offset) {
-    return {ErrorCode::file_malformed, fmt::format("{}: {} (at byte {})", printable_path(file.path()), what, offset),
-            "the file is damaged or incomplete; fetch it again"};
+    return formats::malformed(file.path(), what, offset);
 }
 
 /// The JSON text of the header.
@@ -187,17 +186,15 @@ class EntryReader {
     Entry entry_;
 };
 
-Result<std::map<std::string, std::string, std::less<>>> read_metadata(const Json& json) {
-    std::map<std::string, std::string, std::less<>> metadata;
+/// Nothing in it is needed.
+Result<void> check_metadata(const Json& json) {
     if (!json.is(JsonKind::object)) return json.malformed(metadata_key, "is not an object");
     for (Json value = json.first(); value.exists(); value = value.next()) {
-        if (!value.is(JsonKind::string)) {
-            return value.malformed(metadata_key,
-                                   fmt::format("holds a value under '{}' that is no string", printable(value.key())));
-        }
-        metadata.emplace(value.key(), value.string());
+        if (value.is(JsonKind::string)) continue;
+        return value.malformed(metadata_key,
+                               fmt::format("holds a value under '{}' that is no string", printable(value.key())));
     }
-    return metadata;
+    return {};
 }
 
 /// Gives the tensors their bytes: they must fill the data, in some order, without gaps.
@@ -233,17 +230,16 @@ Result<void> place(std::vector<Entry>& entries, std::uint64_t data_begin,
     return {};
 }
 
-Result<File> read_mapped(const std::shared_ptr<const base::FileMapping>& mapping) {
+Result<TensorFile> read_mapped(const std::shared_ptr<const base::FileMapping>& mapping) {
     PUNA_TRY(const auto header, find_header(*mapping));
     PUNA_TRY(const JsonDocument document, JsonDocument::parse(header, mapping->path(), "header", size_bytes));
-    File file;
-    file.mapping = mapping;
+    TensorFile file = {.mapping = mapping, .format = "safetensors", .tensors = {}};
     std::vector<Entry> entries;
     const Json root = document.root();
     entries.reserve(root.size());
     for (Json member = root.first(); member.exists(); member = member.next()) {
         if (member.key() == metadata_key) {
-            PUNA_TRY(file.metadata, read_metadata(member));
+            PUNA_CHECK(check_metadata(member));
             continue;
         }
         PUNA_TRY(Entry entry, EntryReader(member.key(), member).read());
@@ -258,7 +254,7 @@ Result<File> read_mapped(const std::shared_ptr<const base::FileMapping>& mapping
 
 }  // namespace
 
-Result<File> read_file(const std::shared_ptr<const base::FileMapping>& mapping) {
+Result<TensorFile> read_file(const std::shared_ptr<const base::FileMapping>& mapping) {
     return base::unless_changed(*mapping, read_mapped(mapping));
 }
 

@@ -1,4 +1,4 @@
-#include "formats/safetensors/shards.h"
+#include "formats/weights_index.h"
 
 #include <fmt/format.h>
 
@@ -8,10 +8,11 @@
 #include <utility>
 
 #include "base/try.h"
+#include "formats/folder.h"
 #include "formats/json.h"
 #include "formats/printable.h"
 
-namespace puna::formats::safetensors {
+namespace puna::formats {
 namespace {
 
 constexpr std::string_view map_key = "weight_map";
@@ -21,11 +22,6 @@ constexpr std::string_view repair = "put all files of one model, and its own ind
 bool is_plain_name(std::string_view name) {
     return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
            name.find('\0') == std::string_view::npos && name.size() <= 255;
-}
-
-std::string folder_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
 }
 
 /// What the index says: names of tensors, by file.
@@ -46,8 +42,9 @@ Result<std::map<std::string, ShardEntry>> read_map(const JsonDocument& document)
             return file.malformed(field, fmt::format("lies in {}, which names no file beside the index", file.text()));
         }
         const auto [shard, is_new] = shards.try_emplace(std::string(file.string()), ShardEntry{file, {}});
-        if (is_new && shards.size() > max_shards) {
-            return file.malformed(field, fmt::format("lies in yet another file; at most {} are allowed", max_shards));
+        if (is_new && shards.size() > max_indexed_files) {
+            return file.malformed(field,
+                                  fmt::format("lies in yet another file; at most {} are allowed", max_indexed_files));
         }
         shard->second.tensors.emplace(file.key(), file);
     }
@@ -55,7 +52,9 @@ Result<std::map<std::string, ShardEntry>> read_map(const JsonDocument& document)
     return shards;
 }
 
-Result<File> read_shard(const std::string& path, const ShardEntry& entry) {
+using ReadFile = Result<TensorFile> (*)(const std::shared_ptr<const base::FileMapping>& mapping);
+
+Result<TensorFile> read_shard(const std::string& path, const ShardEntry& entry, ReadFile read) {
     auto mapping = base::FileMapping::open(path);
     if (!mapping.ok()) {
         if (mapping.error().code != ErrorCode::file_not_found) return std::move(mapping).error();
@@ -64,7 +63,7 @@ Result<File> read_shard(const std::string& path, const ShardEntry& entry) {
         error.hint = repair;
         return error;
     }
-    PUNA_TRY(File file, read_file(*mapping));
+    PUNA_TRY(TensorFile file, read(*mapping));
     for (const FoundTensor& tensor : file.tensors) {
         if (entry.tensors.contains(tensor.name)) continue;
         return Error{
@@ -85,17 +84,17 @@ Result<File> read_shard(const std::string& path, const ShardEntry& entry) {
 
 }  // namespace
 
-Result<std::vector<File>> read_index(const std::shared_ptr<const base::FileMapping>& index) {
+Result<std::vector<TensorFile>> read_index(const std::shared_ptr<const base::FileMapping>& index, ReadFile read) {
     PUNA_TRY(const JsonDocument document, JsonDocument::parse(index->bytes(), index->path(), "index"));
     PUNA_CHECK(index->check());
     PUNA_TRY(const auto shards, read_map(document));
-    std::vector<File> files;
+    std::vector<TensorFile> files;
     files.reserve(shards.size());
     for (const auto& [name, entry] : shards) {
-        PUNA_TRY(File file, read_shard(folder_of(index->path()) + name, entry));
+        PUNA_TRY(TensorFile file, read_shard(folder_of(index->path()) + name, entry, read));
         files.push_back(std::move(file));
     }
     return files;
 }
 
-}  // namespace puna::formats::safetensors
+}  // namespace puna::formats
