@@ -12,6 +12,7 @@
 #include "cli/tensor_words.h"
 #include "cli/units.h"
 #include "formats/printable.h"
+#include "models/model.h"
 
 namespace puna::cli {
 namespace {
@@ -96,10 +97,19 @@ Json json(const formats::ModelFile& model, const Verification& found) {
             {"non_finite", non_finite}, {"not_scanned", not_scanned}};
 }
 
+/// The formats before GGUF tell nowhere how many tensors there are. Of a family that is known, the model asks for them.
+Result<void> check_complete(const std::shared_ptr<const formats::ModelFile>& model) {
+    if (model->dialect != formats::Dialect::ggml) return {};
+    const auto whole = models::in_gguf_dialect(model);
+    if (whole.ok() || whole.error().code != ErrorCode::file_malformed) return {};
+    return whole.error();
+}
+
 Result<int> VerifyCommand::execute(Output& output) {
     if (!file_) return Error{ErrorCode::invalid_argument, "a file is missing", "give the model's file"};
     const InterruptWatch interrupts;
     PUNA_TRY(const std::shared_ptr<const formats::ModelFile> model, formats::read_model_file(*file_));
+    PUNA_CHECK(check_complete(model));
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
              base::ThreadPool::create(threads_.value_or(base::usable_cores())));
     ProgressLine line;

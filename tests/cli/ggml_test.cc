@@ -153,6 +153,14 @@ TEST_F(Ggml, WhatTheOldestFormatsCannotSayIsToldOrRefused) {
               "unsupported_tokenizer");
 }
 
+TEST_F(Ggml, VerifyMissesTensorsThatWereCutOff) {
+    const std::string bytes = content(model);
+    const std::string cut = bytes.substr(0, bytes.find("layers.1.ffn_norm.weight") - 16);
+    const Json error = error_of({"verify", folder_.write("cut.bin", std::string_view(cut))}, 3);
+    EXPECT_EQ(error["code"], "file_malformed");
+    EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("'layers.1.ffn_norm.weight' is missing"));
+}
+
 TEST_F(Ggml, WhatIsWrongWithItEndsWith3AndLeavesNoFile) {
     std::filesystem::create_directory(folder_.path("out"));
     std::string bytes = content(model);
