@@ -17,7 +17,7 @@ struct EngineOptions {
     std::uint32_t context_tokens = 0;  ///< 0: the model's, capped by memory (the engine reports what it took)
     std::uint32_t batch_size = 512;    ///< tokens of one step, 1 to 65,536
     std::string activations = "auto";  ///< "auto" (int16), "float32", "int16" or "int8"
-    std::string kv_type = "f16";       ///< "f16" or "f32"
+    std::string kv_type = "f16";       ///< "f16", "f32" or "q8_0"
     std::string isa = "auto";          ///< a kernel set; PUNA_ISA in the environment decides where this is "auto"
     bool pin_threads = false;          ///< each thread stays on a core of its own; needs as many cores as threads
     std::string numa = {};             ///< where threads and working memory lie; as WeightMemory::numa

@@ -85,7 +85,8 @@ class Model {
 
     const ModelInfo& info() const;
 
-    /// Bytes of KV cache for `context_tokens` positions with `kv_type` ("f16" or "f32"); 0 for a model that cannot run.
+    /// Bytes of KV cache for `context_tokens` positions with `kv_type` ("f16", "f32" or "q8_0"); 0 for a model that
+    /// cannot run.
     std::uint64_t kv_bytes(std::uint64_t context_tokens, std::string_view kv_type) const;
     /// Bytes of working memory that an engine needs for batches of `batch_size` tokens.
     std::uint64_t workspace_bytes(std::uint32_t batch_size) const;

@@ -24,7 +24,7 @@ struct SessionInfo {
     std::uint32_t vocabulary_tokens = 0;
     std::string kernels;          ///< that computed it; the bits do not depend on it
     std::string law;              ///< the numeric law that it was computed by
-    std::string kv_type;          ///< "f16" or "f32"
+    std::string kv_type;          ///< "f16", "f32" or "q8_0"
     std::uint64_t tokens = 0;     ///< prompts and what was generated
     std::uint64_t evaluated = 0;  ///< tokens whose keys and values are here; all, or all but the last few
     bool has_logits = false;      ///< the next token can be drawn without evaluating anything

@@ -5,6 +5,7 @@
 #include <map>
 #include <string_view>
 
+#include "kernels/kv_storage.h"
 #include "quant/tensor_type.h"
 
 namespace puna::cli {
@@ -50,10 +51,9 @@ StepCost step_cost(const ModelCost& model, const models::Dimensions& dimensions,
                    const Step& step) {
     const auto rows = static_cast<double>(step.rows);
     const auto first = static_cast<double>(step.position);
-    const double kv_element_bytes = kv_type == kernels::KvType::f32 ? 4 : 2;
     const double layers = static_cast<double>(dimensions.layers);
-    const double kv_position_bytes =
-        2 * layers * static_cast<double>(dimensions.kv_heads * dimensions.head_dim) * kv_element_bytes;
+    const auto kv_values = static_cast<std::uint64_t>(dimensions.kv_heads * dimensions.head_dim);
+    const double kv_position_bytes = 2 * layers * static_cast<double>(kernels::kv_bytes(kv_type, kv_values));
     // Row i attends to first + i + 1 positions.
     const double attended = rows * first + rows * (rows + 1) / 2;
     const double attention = 2 * layers * static_cast<double>(dimensions.heads * dimensions.head_dim) * attended;

@@ -46,7 +46,7 @@ void ComputeFlags::declare_others(Flags& flags) {
                   "Tokens of the prompt evaluated in one step (default 512).");
     flags.text("--activations", "TYPE", activations,
                "How activations meet quantized weights: auto, float32, int16, int8, bf16 (default auto).");
-    flags.text("--kv-type", "TYPE", kv_type, "How keys and values are stored: f16, f32 (default f16).");
+    flags.text("--kv-type", "TYPE", kv_type, "How keys and values are stored: f16, f32, q8_0 (default f16).");
     flags.text("--isa", "NAME", isa,
                "Force a kernel set; 'puna doctor' lists them (default: PUNA_ISA, or the fastest that runs here).");
     flags.flag("--pin", pin_threads, "Keep each thread on a core of its own.");

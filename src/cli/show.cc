@@ -51,7 +51,7 @@ void ShowCommand::declare(Flags& flags) {
     flags.section("Memory");
     flags.integer("--num-ctx-tokens", "N", {1, std::numeric_limits<std::int32_t>::max()}, context_tokens_,
                   "The context that memory is counted for (default: the model's).");
-    flags.text("--kv-type", "TYPE", kv_type_, "How keys and values are stored: f16, f32 (default f16).");
+    flags.text("--kv-type", "TYPE", kv_type_, "How keys and values are stored: f16, f32, q8_0 (default f16).");
     flags.integer("--batch-size", "N", {1, 65536}, batch_size_, "Tokens of one step (default 512).");
     legacy_.declare(flags);
     flags.section("Output");

@@ -58,6 +58,7 @@ std::string_view kv_type_name(KvType type) {
     switch (type) {
         case KvType::f32: return "f32";
         case KvType::f16: return "f16";
+        case KvType::q8_0: return "q8_0";
     }
     return "unknown";
 }
@@ -146,7 +147,9 @@ Result<Activations> select_activations(std::string_view name, const KernelTable&
 Result<KvType> select_kv_type(std::string_view name) {
     if (name == "f16") return KvType::f16;
     if (name == "f32") return KvType::f32;
-    return Error{ErrorCode::invalid_argument, fmt::format("KV type '{}' is not known", name), "choose f16 or f32"};
+    if (name == "q8_0") return KvType::q8_0;
+    return Error{ErrorCode::invalid_argument, fmt::format("KV type '{}' is not known", name),
+                 "choose f16, f32 or q8_0"};
 }
 
 }  // namespace puna::kernels

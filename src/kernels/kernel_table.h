@@ -18,7 +18,8 @@ namespace puna::kernels {
 /// How activations enter a product with weights: each has its numeric law. F32, F16 and BF16 weights take float32 where
 /// integers are asked for. `bf16_tiles` is bf16 in the order of AMX.
 enum class Activations : std::uint8_t { float32, int16, int8, bf16_tiles };
-enum class KvType : std::uint8_t { f32, f16 };
+/// How keys and values are stored (kv_storage.h). q8_0 needs heads of a multiple of 32.
+enum class KvType : std::uint8_t { f32, f16, q8_0 };
 
 std::string_view activations_name(Activations activations);
 std::string_view kv_type_name(KvType type);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "kernels/kv_storage.h"
 
 namespace puna::nn {
 namespace {
@@ -20,6 +21,12 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const kernels::KernelTable& ker
                                                  std::int64_t capacity_positions) {
     if (capacity_positions < 1) {
         return Error{ErrorCode::invalid_argument, "a KV cache needs room for at least one position", ""};
+    }
+    if (shape.layer.type == kernels::KvType::q8_0 && shape.layer.head_dim % kernels::kv_scaled_values != 0) {
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("KV type q8_0 needs heads of a multiple of {} values; this model's have {}",
+                                 kernels::kv_scaled_values, shape.layer.head_dim),
+                     "choose f16 or f32"};
     }
     std::unique_ptr<KvCache> cache(new KvCache());
     cache->kernels_ = &kernels;

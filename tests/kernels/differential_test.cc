@@ -301,6 +301,12 @@ AttentionResult attend(const KernelTable& set, const KvShape& shape, std::int64_
             EXPECT_EQ(std::memcmp(k_back.data(), k, k_back.size() * 4), 0);
             EXPECT_EQ(std::memcmp(v_back.data(), k + values, v_back.size() * 4), 0);
         }
+        if (shape.type == KvType::q8_0) {  // half a step of 127, of values up to 2
+            for (std::size_t i = 0; i < k_back.size(); ++i) {
+                EXPECT_NEAR(k_back[i], k[i], 1.0001 / 127);
+                EXPECT_NEAR(v_back[i], k[static_cast<std::size_t>(values) + i], 1.0001 / 127);
+            }
+        }
     }
     const auto rows = static_cast<std::int64_t>(positions.size());
     std::vector<const float*> queries;
@@ -324,8 +330,9 @@ AttentionResult attend(const KernelTable& set, const KvShape& shape, std::int64_
 
 TEST(Attention, AllShapesAndPositions) {
     Random random(4);
-    for (const KvType type : {KvType::f32, KvType::f16}) {
-        for (const std::int64_t dim : {8, 16, 24, 64, 80, 128}) {
+    for (const KvType type : {KvType::f32, KvType::f16, KvType::q8_0}) {
+        for (const std::int64_t dim : {8, 16, 24, 64, 80, 96, 128}) {
+            if (type == KvType::q8_0 && dim % 32 != 0) continue;
             for (const std::int64_t length : {1, 31, 33, 100, 600}) {
                 const KvShape shape{type, 2, dim};
                 std::vector<std::int64_t> positions;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -46,6 +48,33 @@ TEST(KvCache, GivesBackWhatWasWritten) {
             }
         }
     }
+}
+
+TEST(KvCache, EightBitsReadAndStoredAgainAreTheSame) {
+    auto cache = KvCache::create(set(), {{kernels::KvType::q8_0, 2, 32}, 1}, 64).value();
+    const auto sequence = cache->add_sequence();
+    ASSERT_TRUE(cache->reserve(sequence, 2).ok());
+    std::mt19937 random(5);
+    for (int round = 0; round < 2000; ++round) {
+        const float size = std::ldexp(1.0F, static_cast<int>(random() % 120) - 80);
+        std::vector<float> k(64), v(64), k_back(64), v_back(64), k_again(64), v_again(64);
+        for (std::size_t i = 0; i < k.size(); ++i) {
+            k[i] = size * (static_cast<float>(random() % 20001) / 10000.0F - 1.0F);
+            v[i] = size * (static_cast<float>(random() % 20001) / 10000.0F - 1.0F);
+        }
+        cache->write(sequence, 0, 0, k.data(), v.data());
+        cache->read(sequence, 0, 0, k_back.data(), v_back.data());
+        cache->write(sequence, 0, 1, k_back.data(), v_back.data());
+        cache->read(sequence, 0, 1, k_again.data(), v_again.data());
+        ASSERT_EQ(k_back, k_again);
+        ASSERT_EQ(v_back, v_again);
+    }
+}
+
+TEST(KvCache, EightBitsNeedHeadsOfAMultipleOf32) {
+    const auto refused = KvCache::create(set(), shape(kernels::KvType::q8_0), 100);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
 }
 
 TEST(KvCache, SequencesTakeAndReturnWholeBlocks) {

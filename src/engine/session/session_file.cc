@@ -16,6 +16,7 @@
 #include "engine/session/digest.h"
 #include "engine/session/fields.h"
 #include "formats/printable.h"
+#include "kernels/kv_storage.h"
 #include "quant/tensor_type.h"
 #include "sampling/check_options.h"
 
@@ -428,13 +429,14 @@ Result<void> Reader::read_attachment() {
 }  // namespace
 
 std::optional<std::uint64_t> kv_layer_bytes(const ModelShape& shape, kernels::KvType type, std::int64_t positions) {
-    const std::uint64_t element = type == kernels::KvType::f16 ? 2 : 4;
-    std::optional<std::uint64_t> bytes = 2 * element;  // K and V
+    if (type == kernels::KvType::q8_0 && shape.head_dim % kernels::kv_scaled_values != 0) return std::nullopt;
+    std::optional<std::uint64_t> values = 1;
     for (const std::int64_t factor : {positions, shape.kv_heads, shape.head_dim}) {
-        if (factor < 0 || !bytes) return std::nullopt;
-        bytes = base::checked_multiply(*bytes, static_cast<std::uint64_t>(factor));
+        if (factor < 0 || !values) return std::nullopt;
+        values = base::checked_multiply(*values, static_cast<std::uint64_t>(factor));
     }
-    return bytes;
+    if (!values || !base::checked_multiply(*values, 2 * sizeof(float))) return std::nullopt;
+    return 2 * kernels::kv_bytes(type, *values);  // K and V
 }
 
 std::uint64_t session_bytes(const SessionData& session) {

@@ -7,18 +7,21 @@
 
 #include "kernels/algorithms/float_law.h"
 #include "kernels/kernel_table.h"
+#include "kernels/kv_storage.h"
 #include "quant/half.h"
 
 namespace puna::kernels::algorithms {
 
 inline constexpr int most_rows = 4;  // query rows that share one reading of K and V
 
-static inline std::size_t kv_head_elements(const KvShape& shape) {
-    return static_cast<std::size_t>(2 * shape.head_dim * kv_block_positions);
+/// Bytes of K, or of V, of one head in a block.
+static inline std::size_t kv_half_bytes(const KvShape& shape) {
+    return static_cast<std::size_t>(
+        kv_bytes(shape.type, static_cast<std::uint64_t>(shape.head_dim * kv_block_positions)));
 }
 
 static inline std::size_t kv_block_bytes(const KvShape& shape) {
-    return static_cast<std::size_t>(shape.kv_heads) * kv_head_elements(shape) * (shape.type == KvType::f16 ? 2 : 4);
+    return static_cast<std::size_t>(2 * shape.kv_heads) * kv_half_bytes(shape);
 }
 
 static inline void narrow(float value, float& out) {
@@ -34,45 +37,98 @@ static inline float widen(std::uint16_t value) {
     return quant::f16_to_f32(value);
 }
 
-/// Calls `body(K of head h, V of head h, h)` for each KV head, with pointers of the block's element type.
-template <typename T, typename Body>
-void for_heads(const KvShape& shape, std::byte* block, const Body& body) {
-    auto* k = reinterpret_cast<T*>(block);
-    for (std::int64_t h = 0; h < shape.kv_heads; ++h, k += kv_head_elements(shape)) {
-        body(k, k + shape.head_dim * kv_block_positions, h);
+// K or V of a head, with elements of type T that lie side by side: one position's are `step` apart. int8_t is q8_0,
+// whose scales follow the integers, as K [head_dim / 32][32] and as V [32][head_dim / 32].
+
+template <typename T>
+void kv_write_row(T* to, std::int64_t step, std::int64_t dim, std::int64_t slot, const float* x) {
+    T* out = to + slot * (step == 1 ? dim : 1);
+    if constexpr (sizeof(T) == 1) {
+        auto* scales = reinterpret_cast<float*>(to + dim * kv_block_positions);
+        const std::int64_t groups = dim / kv_scaled_values;
+        for (std::int64_t g = 0; g < groups; ++g) {
+            scales[step == 1 ? slot * groups + g : g * kv_block_positions + slot] =
+                quantize_kv(x + g * kv_scaled_values, out + g * kv_scaled_values * step, step);
+        }
+    } else {
+        for (std::int64_t d = 0; d < dim; ++d)
+            narrow(x[d], out[d * step]);
     }
 }
 
-template <typename L, typename T>
-void kv_write_as(const KvShape& shape, std::byte* block, std::int64_t slot, const float* k, const float* v) {
-    for_heads<T>(shape, block, [&](T* ks, T* vs, std::int64_t h) {
-        for (std::int64_t d = 0; d < shape.head_dim; ++d) {
-            narrow(k[h * shape.head_dim + d], ks[d * kv_block_positions + slot]);
-            narrow(v[h * shape.head_dim + d], vs[slot * shape.head_dim + d]);
+template <typename T>
+void kv_read_row(const T* from, std::int64_t step, std::int64_t dim, std::int64_t slot, float* x) {
+    const T* in = from + slot * (step == 1 ? dim : 1);
+    if constexpr (sizeof(T) == 1) {
+        const auto* scales = reinterpret_cast<const float*>(from + dim * kv_block_positions);
+        const std::int64_t groups = dim / kv_scaled_values;
+        for (std::int64_t d = 0; d < dim; ++d) {
+            const std::int64_t g = d / kv_scaled_values;
+            x[d] = static_cast<float>(in[d * step]) *
+                   scales[step == 1 ? slot * groups + g : g * kv_block_positions + slot];
         }
-    });
+    } else {
+        for (std::int64_t d = 0; d < dim; ++d)
+            x[d] = widen(in[d * step]);
+    }
 }
 
-template <typename L, typename T>
-void kv_read_as(const KvShape& shape, const std::byte* block, std::int64_t slot, float* k, float* v) {
-    for_heads<T>(shape, const_cast<std::byte*>(block), [&](const T* ks, const T* vs, std::int64_t h) {
-        for (std::int64_t d = 0; d < shape.head_dim; ++d) {
-            k[h * shape.head_dim + d] = widen(ks[d * kv_block_positions + slot]);
-            v[h * shape.head_dim + d] = widen(vs[slot * shape.head_dim + d]);
-        }
-    });
+/// Calls `body` with a null pointer to the type of the stored elements.
+template <typename Body>
+void with_kv_element(KvType type, const Body& body) {
+    switch (type) {
+        case KvType::f32: return body(static_cast<float*>(nullptr));
+        case KvType::f16: return body(static_cast<std::uint16_t*>(nullptr));
+        case KvType::q8_0: return body(static_cast<std::int8_t*>(nullptr));
+    }
 }
 
 template <typename L>
 void kv_write(const KvShape& shape, std::byte* block, std::int64_t slot, const float* k, const float* v) {
-    const auto write = shape.type == KvType::f16 ? kv_write_as<L, std::uint16_t> : kv_write_as<L, float>;
-    write(shape, block, slot, k, v);
+    const std::size_t half = kv_half_bytes(shape);
+    with_kv_element(shape.type, [&]<typename T>(T*) {
+        for (std::int64_t h = 0; h < shape.kv_heads; ++h, block += 2 * half) {
+            const std::int64_t at = h * shape.head_dim;
+            kv_write_row(reinterpret_cast<T*>(block), kv_block_positions, shape.head_dim, slot, k + at);
+            kv_write_row(reinterpret_cast<T*>(block + half), 1, shape.head_dim, slot, v + at);
+        }
+    });
 }
 
 template <typename L>
 void kv_read(const KvShape& shape, const std::byte* block, std::int64_t slot, float* k, float* v) {
-    const auto read = shape.type == KvType::f16 ? kv_read_as<L, std::uint16_t> : kv_read_as<L, float>;
-    read(shape, block, slot, k, v);
+    const std::size_t half = kv_half_bytes(shape);
+    with_kv_element(shape.type, [&]<typename T>(T*) {
+        for (std::int64_t h = 0; h < shape.kv_heads; ++h, block += 2 * half) {
+            const std::int64_t at = h * shape.head_dim;
+            kv_read_row(reinterpret_cast<const T*>(block), kv_block_positions, shape.head_dim, slot, k + at);
+            kv_read_row(reinterpret_cast<const T*>(block + half), 1, shape.head_dim, slot, v + at);
+        }
+    });
+}
+
+/// K and V of one head as floats: K [dim][32], then V [32][dim].
+template <typename L, typename T>
+void widen_block(const T* k, const T* v, std::int64_t dim, float* out) {
+    const std::int64_t v_at = dim * kv_block_positions;
+    if constexpr (sizeof(T) == 1) {
+        const auto* k_scales = reinterpret_cast<const float*>(k + v_at);
+        const auto* v_scales = reinterpret_cast<const float*>(v + v_at);
+        for (std::int64_t d = 0; d < dim; ++d) {
+            const float* scales = k_scales + d / kv_scaled_values * kv_block_positions;
+            for (std::int64_t t = 0; t < kv_block_positions; ++t)
+                out[d * kv_block_positions + t] = static_cast<float>(k[d * kv_block_positions + t]) * scales[t];
+        }
+        for (std::int64_t g = 0; g < v_at / kv_scaled_values; ++g) {
+            for (std::int64_t i = g * kv_scaled_values; i < (g + 1) * kv_scaled_values; ++i)
+                out[v_at + i] = static_cast<float>(v[i]) * v_scales[g];
+        }
+    } else {
+        for (std::int64_t i = 0; i < v_at; i += lanes)
+            L::store(out + i, load<L>(k + i));
+        for (std::int64_t i = 0; i < v_at; i += lanes)
+            L::store(out + v_at + i, load<L>(v + i));
+    }
 }
 
 /// One vector for each of G query rows.
@@ -197,29 +253,25 @@ void attend_as(const AttentionTask& task) {
     }
     if (positions > attention_segment_positions) positions = attention_segment_positions;
 
-    const bool keep_widened = sizeof(T) == 2 && task.rows > 1;  // faster from the second use on
+    const bool keep_widened = sizeof(T) == 1 || (sizeof(T) == 2 && task.rows > 1);  // faster from the second use on
     float widened[2 * kv_block_positions * max_head_dim];
+    const std::size_t half = kv_half_bytes(task.shape);
     for (std::int64_t b = 0; b * kv_block_positions < positions; ++b) {
-        const T* k = reinterpret_cast<const T*>(task.blocks[b]) +
-                     static_cast<std::size_t>(task.kv_head) * kv_head_elements(task.shape);
-        const std::int64_t v_at = dim * kv_block_positions;
+        const std::byte* head = task.blocks[b] + static_cast<std::size_t>(2 * task.kv_head) * half;
+        const T* k = reinterpret_cast<const T*>(head);
+        const T* v = reinterpret_cast<const T*>(head + half);
         if (keep_widened) {
-            for (std::int64_t i = 0; i < 2 * v_at; i += lanes)
-                L::store(widened + i, load<L>(k + i));
-            attend_block<L, float>(task, widened, widened + v_at, b);
-        } else {
-            attend_block<L, T>(task, k, k + v_at, b);
+            widen_block<L>(k, v, dim, widened);
+            attend_block<L, float>(task, widened, widened + dim * kv_block_positions, b);
+        } else if constexpr (sizeof(T) > 1) {
+            attend_block<L, T>(task, k, v, b);
         }
     }
 }
 
 template <typename L>
 void attend(const AttentionTask& task) {
-    if (task.shape.type == KvType::f16) {
-        attend_as<L, std::uint16_t>(task);
-    } else {
-        attend_as<L, float>(task);
-    }
+    with_kv_element(task.shape.type, [&]<typename T>(T*) { attend_as<L, T>(task); });
 }
 
 template <typename L>

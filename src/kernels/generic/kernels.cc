@@ -7,6 +7,7 @@
 #include "kernels/generic/bf16_law.h"
 #include "kernels/generic/float_law.h"
 #include "kernels/generic/integer_law.h"
+#include "kernels/kv_storage.h"
 #include "kernels/sets.h"
 #include "quant/half.h"
 
@@ -165,57 +166,85 @@ void rope(float* x, std::int64_t heads, std::int64_t head_dim, std::int64_t rota
 // --- attention ------------------------------------------------------------------------------------------------------
 // A block: per KV head K as [head_dim][32] (a column is a position), then V as [32][head_dim].
 
-std::size_t element_bytes(KvType type) {
-    return type == KvType::f16 ? 2 : 4;
+// Under q8_0 the integers of K are followed by their scales, [head_dim / 32][32], and those of V by theirs,
+// [32][head_dim / 32].
+
+/// Bytes of K, or of V, of one head.
+std::size_t kv_half_bytes(const KvShape& shape) {
+    return static_cast<std::size_t>(
+        kv_bytes(shape.type, static_cast<std::uint64_t>(shape.head_dim * kv_block_positions)));
 }
 
 std::size_t kv_block_bytes(const KvShape& shape) {
-    const auto elements = static_cast<std::size_t>(2 * shape.kv_heads * shape.head_dim * kv_block_positions);
-    return elements * element_bytes(shape.type);
+    return static_cast<std::size_t>(2 * shape.kv_heads) * kv_half_bytes(shape);
 }
 
-std::size_t k_index(const KvShape& shape, std::int64_t head, std::int64_t slot, std::int64_t dim) {
-    return static_cast<std::size_t>((head * 2 * shape.head_dim + dim) * kv_block_positions + slot);
-}
+/// K or V of one head, in a block.
+template <typename Byte>
+struct KvHalf {
+    Byte* data;
+    const KvShape& shape;
+    bool keys;
 
-std::size_t v_index(const KvShape& shape, std::int64_t head, std::int64_t slot, std::int64_t dim) {
-    return static_cast<std::size_t>(((head * 2 + 1) * kv_block_positions + slot) * shape.head_dim + dim);
-}
+    KvHalf(const KvShape& of, Byte* block, std::int64_t head, bool of_keys)
+        : data(block + static_cast<std::size_t>(2 * head + (of_keys ? 0 : 1)) * kv_half_bytes(of)),
+          shape(of),
+          keys(of_keys) {}
 
-void store_element(KvType type, std::byte* block, std::size_t index, float value) {
-    if (type == KvType::f32) {
-        std::memcpy(block + index * 4, &value, 4);
-    } else {
-        const std::uint16_t half = quant::f32_to_f16(value);
-        std::memcpy(block + index * 2, &half, 2);
+    Byte* at(std::int64_t slot, std::int64_t dim) const {
+        const std::int64_t index = keys ? dim * kv_block_positions + slot : slot * shape.head_dim + dim;
+        return data + index * (shape.type == KvType::f32 ? 4 : shape.type == KvType::f16 ? 2 : 1);
     }
-}
+    Byte* scale_at(std::int64_t slot, std::int64_t dim) const {
+        const std::int64_t group = dim / kv_scaled_values;
+        const std::int64_t groups = shape.head_dim / kv_scaled_values;
+        const std::int64_t index = keys ? group * kv_block_positions + slot : slot * groups + group;
+        return data + shape.head_dim * kv_block_positions + index * static_cast<std::int64_t>(sizeof(float));
+    }
 
-float load_element(KvType type, const std::byte* block, std::size_t index) {
-    if (type == KvType::f32) {
+    void write(std::int64_t slot, const float* x) const {
+        if (shape.type == KvType::q8_0) {
+            const std::int64_t step = keys ? kv_block_positions : 1;
+            for (std::int64_t d = 0; d < shape.head_dim; d += kv_scaled_values) {
+                const float scale = quantize_kv(x + d, reinterpret_cast<std::int8_t*>(at(slot, d)), step);
+                std::memcpy(scale_at(slot, d), &scale, sizeof(scale));
+            }
+            return;
+        }
+        for (std::int64_t d = 0; d < shape.head_dim; ++d) {
+            const std::uint16_t half = quant::f32_to_f16(x[d]);
+            const bool wide = shape.type == KvType::f32;
+            std::memcpy(at(slot, d), wide ? static_cast<const void*>(x + d) : &half, wide ? 4 : 2);
+        }
+    }
+    float value(std::int64_t slot, std::int64_t dim) const {
         float value = 0;
-        std::memcpy(&value, block + index * 4, 4);
+        std::uint16_t half = 0;
+        switch (shape.type) {
+            case KvType::f32: std::memcpy(&value, at(slot, dim), 4); return value;
+            case KvType::f16: std::memcpy(&half, at(slot, dim), 2); return quant::f16_to_f32(half);
+            case KvType::q8_0:
+                std::memcpy(&value, scale_at(slot, dim), 4);
+                return static_cast<float>(*reinterpret_cast<const std::int8_t*>(at(slot, dim))) * value;
+        }
         return value;
     }
-    std::uint16_t half = 0;
-    std::memcpy(&half, block + index * 2, 2);
-    return quant::f16_to_f32(half);
-}
+};
 
 void kv_write(const KvShape& shape, std::byte* block, std::int64_t slot, const float* k, const float* v) {
     for (std::int64_t h = 0; h < shape.kv_heads; ++h) {
-        for (std::int64_t d = 0; d < shape.head_dim; ++d) {
-            store_element(shape.type, block, k_index(shape, h, slot, d), k[h * shape.head_dim + d]);
-            store_element(shape.type, block, v_index(shape, h, slot, d), v[h * shape.head_dim + d]);
-        }
+        KvHalf(shape, block, h, true).write(slot, k + h * shape.head_dim);
+        KvHalf(shape, block, h, false).write(slot, v + h * shape.head_dim);
     }
 }
 
 void kv_read(const KvShape& shape, const std::byte* block, std::int64_t slot, float* k, float* v) {
     for (std::int64_t h = 0; h < shape.kv_heads; ++h) {
+        const KvHalf keys(shape, block, h, true);
+        const KvHalf values(shape, block, h, false);
         for (std::int64_t d = 0; d < shape.head_dim; ++d) {
-            k[h * shape.head_dim + d] = load_element(shape.type, block, k_index(shape, h, slot, d));
-            v[h * shape.head_dim + d] = load_element(shape.type, block, v_index(shape, h, slot, d));
+            k[h * shape.head_dim + d] = keys.value(slot, d);
+            v[h * shape.head_dim + d] = values.value(slot, d);
         }
     }
 }
@@ -224,13 +253,15 @@ void kv_read(const KvShape& shape, const std::byte* block, std::int64_t slot, fl
 /// Gimelshein 2018; Dao et al. 2022).
 void attend_block(const AttentionTask& task, const std::byte* block, std::int64_t row, std::int64_t valid) {
     const std::int64_t dim = task.shape.head_dim;
+    const KvHalf keys(task.shape, block, task.kv_head, true);
+    const KvHalf values(task.shape, block, task.kv_head, false);
     float* o = task.outputs + row * dim;
     float k[max_head_dim];
     float p[kv_block_positions];
     float m = task.maxima[row];
     for (std::int64_t t = 0; t < valid; ++t) {
         for (std::int64_t d = 0; d < dim; ++d)
-            k[d] = load_element(task.shape.type, block, k_index(task.shape, task.kv_head, t, d));
+            k[d] = keys.value(t, d);
         p[t] = generic::dot(k, 1, task.queries[row], dim) * task.scale;
         m = p[t] > m ? p[t] : m;
     }
@@ -245,8 +276,7 @@ void attend_block(const AttentionTask& task, const std::byte* block, std::int64_
     for (std::int64_t d = 0; d < dim; ++d) {
         float value = o[d] * decay;
         for (std::int64_t t = 0; t < valid; ++t) {
-            value =
-                std::fma(p[t], load_element(task.shape.type, block, v_index(task.shape, task.kv_head, t, d)), value);
+            value = std::fma(p[t], values.value(t, d), value);
         }
         o[d] = value;
     }
