@@ -61,8 +61,8 @@ class SessionApi : public testing::Test {
 };
 
 TEST_F(SessionApi, TenAndTenMoreAreTwentyToTheBit) {
-    const Model tiny = model({.matrix_type = quant::find_type("Q4_0")});
-    for (const std::string kv_type : {"f16", "f32"}) {
+    const Model tiny = model({.heads = 2, .kv_heads = 1, .matrix_type = quant::find_type("Q4_0")});
+    for (const std::string kv_type : {"f16", "f32", "q8_0"}) {
         for (const std::string activations : {"int16", "float32"}) {
             const EngineOptions options = {.threads = 2, .activations = activations, .kv_type = kv_type};
             Engine whole_engine = engine_for(tiny, options);
