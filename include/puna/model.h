@@ -59,6 +59,7 @@ struct ModelInfo {
     std::uint32_t context_tokens = 0;     ///< that the model was made for
     std::uint32_t vocabulary_tokens = 0;  ///< ids run from 0 to this less one
     std::uint32_t embedding_length = 0;
+    std::uint32_t feed_forward_length = 0;
     std::uint32_t block_count = 0;
     std::uint32_t head_count = 0;
     std::uint32_t head_count_kv = 0;
@@ -90,6 +91,11 @@ class Model {
     std::uint64_t kv_bytes(std::uint64_t context_tokens, std::string_view kv_type) const;
     /// Bytes of working memory that an engine needs for batches of `batch_size` tokens.
     std::uint64_t workspace_bytes(std::uint32_t batch_size) const;
+    /// Bytes that the process takes at most while `context_tokens` positions are in use: the file, what was assembled,
+    /// the KV cache, and beside them 32 MiB + batch_size x (12 feed_forward_length + 32 embedding_length); 0 for a
+    /// model that cannot run. Of large vocabularies (256,000 tokens) and many threads (over 32) a little may come on
+    /// top.
+    std::uint64_t peak_bytes(std::uint64_t context_tokens, std::string_view kv_type, std::uint32_t batch_size) const;
 
     /// The ids of `text`. Any bytes are accepted. Errors: unsupported_tokenizer.
     Result<std::vector<TokenId>> encode(std::string_view text, EncodeOptions options = {}) const;

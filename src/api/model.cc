@@ -67,6 +67,15 @@ std::uint64_t Model::workspace_bytes(std::uint32_t batch_size) const {
     return impl_->model.ok() ? (*impl_->model)->workspace_bytes(batch_size, base::usable_cores()) : 0;
 }
 
+std::uint64_t Model::peak_bytes(std::uint64_t context_tokens, std::string_view kv_type,
+                                std::uint32_t batch_size) const {
+    if (!impl_->model.ok()) return 0;
+    const ModelInfo& info = impl_->info;
+    const std::uint64_t row = 12 * std::uint64_t{info.feed_forward_length} + 32 * std::uint64_t{info.embedding_length};
+    return info.file_bytes + info.assembled_bytes + kv_bytes(context_tokens, kv_type) + (std::uint64_t{32} << 20) +
+           batch_size * row;
+}
+
 Result<std::vector<TokenId>> Model::encode(std::string_view text, EncodeOptions options) const {
     return api::guarded([&]() -> Result<std::vector<TokenId>> {
         if (!impl_->tokenizer.ok()) return impl_->tokenizer.error();

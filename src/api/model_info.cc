@@ -31,6 +31,7 @@ void describe_dimensions(const models::Dimensions& dimensions, ModelInfo& info) 
     info.context_tokens = static_cast<std::uint32_t>(dimensions.context);
     info.vocabulary_tokens = static_cast<std::uint32_t>(dimensions.vocabulary);
     info.embedding_length = static_cast<std::uint32_t>(dimensions.embedding);
+    info.feed_forward_length = static_cast<std::uint32_t>(dimensions.feed_forward);
     info.block_count = static_cast<std::uint32_t>(dimensions.layers);
     info.head_count = static_cast<std::uint32_t>(dimensions.heads);
     info.head_count_kv = static_cast<std::uint32_t>(dimensions.kv_heads);
@@ -40,6 +41,7 @@ void describe_claims(const formats::ModelFile& file, ModelInfo& info) {
     info.context_tokens = hyper_parameter(file, "context_length", "max_position_embeddings", "n_ctx", "max_seq_len");
     info.vocabulary_tokens = static_cast<std::uint32_t>(file.vocabulary.tokens.size());
     info.embedding_length = hyper_parameter(file, "embedding_length", "hidden_size", "n_embd", "dim");
+    info.feed_forward_length = hyper_parameter(file, "feed_forward_length", "intermediate_size", "n_ff");
     info.block_count = hyper_parameter(file, "block_count", "num_hidden_layers", "n_layer", "n_layers");
     info.head_count = hyper_parameter(file, "attention.head_count", "num_attention_heads", "n_head", "n_heads");
     info.head_count_kv =

@@ -14,6 +14,7 @@
 
 #include "base/blocked_signals.h"
 #include "base/cpu.h"
+#include "base/try.h"
 
 namespace puna::base {
 namespace {
@@ -138,6 +139,13 @@ ThreadPool::~ThreadPool() {
     state_->stop();
 }
 
+Result<void> ThreadPool::check_pinned(std::size_t threads) {
+    const std::size_t cores = allowed_cpus().size();
+    if (threads <= cores) return {};
+    return Error{ErrorCode::invalid_argument, fmt::format("{} threads cannot be pinned to {} cores", threads, cores),
+                 "use fewer threads, or do not pin them"};
+}
+
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads, bool pinned) {
     if (threads == 0 || threads > kMaxThreads) {
         return Error{ErrorCode::invalid_argument, fmt::format("{} threads cannot be used", threads),
@@ -145,12 +153,8 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads, bool
     }
     auto state = std::make_unique<State>();
     if (pinned) {
+        PUNA_CHECK(check_pinned(threads));
         state->cores = allowed_cpus();
-        if (threads > state->cores.size()) {
-            return Error{ErrorCode::invalid_argument,
-                         fmt::format("{} threads cannot be pinned to {} cores", threads, state->cores.size()),
-                         "use fewer threads, or do not pin them"};
-        }
         state->cores.resize(threads);
     }
     state->spin = threads > usable_cores() ? kSpinOversubscribed : kSpin;

@@ -20,6 +20,8 @@ class ThreadPool {
     /// `run` does so by `pin_caller`. Errors: invalid_argument (0 or more than 1,024 threads; pinned, and more of them
     /// than cores), out_of_memory (the system gives no more threads).
     static Result<std::unique_ptr<ThreadPool>> create(std::size_t threads, bool pinned = false);
+    /// Whether the calling thread's cores suffice for so many pinned threads. Errors: invalid_argument.
+    static Result<void> check_pinned(std::size_t threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;

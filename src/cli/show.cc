@@ -23,6 +23,7 @@ struct Memory {
     std::uint64_t context_tokens;
     std::uint64_t kv;
     std::uint64_t workspace;
+    std::uint64_t peak;
 };
 
 class ShowCommand : public Command {
@@ -137,6 +138,8 @@ std::string ShowCommand::table(const ModelInfo& info, const Memory& memory, cons
         text += fmt::format("  {:<16}{:>10}  {} tokens, {}\n", "KV cache", bytes_words(memory.kv),
                             memory.context_tokens, kv_type_);
         text += fmt::format("  {:<16}{:>10}  batches of {}\n", "workspace", bytes_words(memory.workspace), batch_size_);
+        text += fmt::format("  {:<16}{:>10}  file + KV + 32 MiB + {} x (12 x {} + 32 x {} bytes)\n", "at most",
+                            bytes_words(memory.peak), batch_size_, info.feed_forward_length, info.embedding_length);
     }
     text += "chat template\n";
     if (info.chat_template.empty()) return text + "  none\n";
@@ -167,7 +170,8 @@ Json ShowCommand::json(const ModelInfo& info, const Memory& memory, const format
                   {{"file", info.file_bytes},
                    {"assembled", info.assembled_bytes},
                    {"kv", if_runnable(memory.kv)},
-                   {"workspace", if_runnable(memory.workspace)}}},
+                   {"workspace", if_runnable(memory.workspace)},
+                   {"peak", if_runnable(memory.peak)}}},
                  {"chat_template", info.chat_template.empty() ? Json() : Json(info.chat_template)}};
     if (file != nullptr) json["tensors"] = tensor_list(*file);
     if (!info.runnable) {
@@ -188,6 +192,7 @@ Result<int> ShowCommand::execute(Output& output) {
     memory.context_tokens = context_tokens_.value_or(info.context_tokens);
     memory.kv = model.kv_bytes(memory.context_tokens, kv_type_);
     memory.workspace = model.workspace_bytes(batch_size_);
+    memory.peak = model.peak_bytes(memory.context_tokens, kv_type_, batch_size_);
     std::shared_ptr<const formats::ModelFile> file;
     if (tensors_) {
         PUNA_TRY(file, formats::read_model_file(path));

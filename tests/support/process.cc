@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -148,9 +149,11 @@ int Process::finish() {
     constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
     pump(all, all);
     int status = 0;
-    while (waitpid(child_, &status, 0) < 0 && errno == EINTR) {
+    rusage usage{};
+    while (wait4(child_, &status, 0, &usage) < 0 && errno == EINTR) {
     }
     child_ = -1;
+    peak_memory_ = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ class Process {
     void close_output();
     /// Reads what is left and waits for the end: the exit code, or 128 + the signal that ended it.
     int finish();
+    /// After `finish`: the most memory that it held at a time, bytes.
+    std::uint64_t peak_memory() const { return peak_memory_; }
 
     const std::string& out() const { return out_; }
     const std::string& err() const { return err_; }
@@ -43,6 +46,7 @@ class Process {
     bool read_some(int& descriptor, std::string& into);
 
     pid_t child_ = -1;
+    std::uint64_t peak_memory_ = 0;
     int out_end_ = -1;
     int err_end_ = -1;
     std::string out_;
