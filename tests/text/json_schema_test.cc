@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -256,6 +258,54 @@ TEST(JsonSchema, References) {
          {"[null,null]"},
          {"[null,1]"}},
     });
+}
+
+/// The keywords, between backticks, of the rows of docs/constraints.md whose second column says just "refused".
+std::vector<std::string> refused_by_the_documentation() {
+    std::ifstream file(PUNA_TEST_DATA "/../docs/constraints.md");
+    std::vector<std::string> keywords;
+    bool in_table = false;
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("| keyword |")) in_table = true;
+        if (!in_table || !line.starts_with("|")) {
+            in_table = in_table && line.starts_with("|");
+            continue;
+        }
+        const std::size_t end = line.find(" | ");
+        if (end == std::string::npos || !line.substr(end).starts_with(" | refused")) continue;
+        const std::string cell = line.substr(0, end);
+        for (std::size_t begin = cell.find('`'); begin != std::string::npos;) {
+            const std::size_t close = cell.find('`', begin + 1);
+            keywords.push_back(cell.substr(begin + 1, close - begin - 1));
+            begin = cell.find('`', close + 1);
+        }
+    }
+    return keywords;
+}
+
+TEST(JsonSchema, EveryKeywordThatTheDocumentationRefusesIsRefusedByName) {
+    // The documented words that stand for more than the keyword with any value.
+    const std::map<std::string, std::pair<std::string, std::string>> special = {
+        {"uniqueItems: true", {"uniqueItems", R"({"type":"array","uniqueItems":true})"}},
+        {"items", {"items", R"({"items":[{}]})"}},
+        {"$id", {"$id", R"({"properties":{"a":{"$id":"x"}}})"}},
+    };
+    const std::vector<std::string> keywords = refused_by_the_documentation();
+    EXPECT_GE(keywords.size(), 20U);
+    for (const std::string& keyword : keywords) {
+        const auto known = special.find(keyword);
+        const std::string name = known == special.end() ? keyword : known->second.first;
+        const std::string schema = known == special.end() ? "{\"" + keyword + "\":{}}" : known->second.second;
+        const auto compiled = compile_json_schema(schema);
+        ASSERT_FALSE(compiled.ok()) << schema;
+        EXPECT_EQ(compiled.error().code, ErrorCode::invalid_argument);
+        EXPECT_THAT(compiled.error().message, HasSubstr(name)) << schema;
+    }
+    for (const char* format : {"regex", "iri", "idn-email", "uri-template", "color"}) {
+        const auto compiled = compile_json_schema(std::string(R"({"format":")") + format + "\"}");
+        ASSERT_FALSE(compiled.ok()) << format;
+        EXPECT_THAT(compiled.error().message, HasSubstr(format));
+    }
 }
 
 TEST(JsonSchema, WhatIsNotSupportedIsRefusedByNameAndPlace) {
