@@ -21,10 +21,10 @@ NOT_EMULATED := ^base\.ForeignFaultDeathTest\.
 TSAN_ROOMS := base;quant;text;formats;kernels;nn;models;sampling;engine
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model build demo test neon bench lint format asan tsan install clean
+.PHONY: help deps model build demo test test-isa neon bench lint format asan tsan install clean
 
 help:  ## list what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 deps:  ## install the Debian packages that are missing (packages.txt)
 	@tools/install_packages.sh
@@ -48,6 +48,13 @@ test:  ## build and run all tests
 	    cmake --preset release -DPUNA_WERROR=$(WERROR) -DPUNA_DEMO_MODEL="$$model"
 	@cmake --build --preset release --parallel $(JOBS)
 	@tools/run_tests.sh build/release $(JOBS)
+
+test-isa: neon  ## the tests that depend on the kernel set, for each set of this machine, and neon in an emulator
+	@tools/install_packages.sh build test
+	@model=$$(tools/fetch_demo_model.sh) && \
+	    cmake --preset release -DPUNA_WERROR=$(WERROR) -DPUNA_DEMO_MODEL="$$model"
+	@cmake --build --preset release --parallel $(JOBS) --target puna_binary test_nn test_models test_engine
+	@tools/test_isa.sh build/release $(JOBS)
 
 neon:  ## cross-compile the kernels for AArch64, and run their tests in an emulator
 	@tools/install_packages.sh build neon

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Runs the tests whose outcome depends on the kernel set, once for each set that this machine has, by PUNA_ISA.
+#
+#   tools/test_isa.sh BUILD_FOLDER JOBS
+#
+# The tests of the kernels themselves compare all sets within one process, and those of the command line run the program
+# with the set that is chosen without PUNA_ISA: neither is repeated here.
+set -eu
+
+build=$1
+jobs=$2
+labels='^(nn|models|engine)$'
+# `generic` is the plain definition, and slow: what needs the demo model would take minutes.
+slow='Demo|demo'
+
+for set in $("$build/puna" doctor --json | python3 -c 'import json, sys; print(*json.load(sys.stdin)["isas"])'); do
+    echo "== PUNA_ISA=$set"
+    if [ "$set" = generic ]; then
+        PUNA_ISA=$set tools/run_tests.sh "$build" "$jobs" --label-regex "$labels" --exclude-regex "$slow"
+    else
+        PUNA_ISA=$set tools/run_tests.sh "$build" "$jobs" --label-regex "$labels"
+    fi
+done
