@@ -44,6 +44,10 @@ class Session {
     /// Reads and verifies a file. Errors: file_not_found, file_unreadable, file_malformed (which part is damaged),
     /// unsupported_format, out_of_memory.
     static Result<Session> load(const std::string& path);
+    /// The tokens of a snapshot of LLaMA-rs, to be evaluated anew: its keys and values lie in one of two layouts, and
+    /// it does not say which, nor of which model it is; its sizes must fit `model`. Errors: unsupported_format,
+    /// file_malformed, session_mismatch (which size differs), file_not_found, file_unreadable, out_of_memory.
+    static Result<std::vector<TokenId>> read_llama_rs(const std::string& path, const Model& model);
     /// Replaces the file at `path` as a whole, or leaves it as it was. The file is its owner's alone. Errors: io_error.
     Result<void> save(const std::string& path) const;
 

@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "api/guarded.h"
+#include "api/model_impl.h"
 #include "base/try.h"
+#include "engine/session/llama_rs_snapshot.h"
 #include "engine/session/session_file.h"
 
 namespace puna {
@@ -12,6 +14,13 @@ Result<Session> Session::load(const std::string& path) {
     return api::guarded([&]() -> Result<Session> {
         PUNA_TRY(engine::SessionData data, engine::read_session(path));
         return Session(std::make_shared<const engine::SessionData>(std::move(data)));
+    });
+}
+
+Result<std::vector<TokenId>> Session::read_llama_rs(const std::string& path, const Model& model) {
+    return api::guarded([&]() -> Result<std::vector<TokenId>> {
+        if (!model.impl()->model.ok()) return model.impl()->model.error();
+        return engine::read_llama_rs_snapshot(path, (*model.impl()->model)->dimensions());
     });
 }
 

@@ -13,7 +13,10 @@
 #include "cli/commands.h"
 #include "cli/compute_flags.h"
 #include "cli/exit_code.h"
+#include "cli/ready_model.h"
 #include "cli/sampling_parameters.h"
+#include "cli/target_file.h"
+#include "cli/transcript.h"
 #include "cli/units.h"
 #include "puna/model.h"
 #include "puna/request.h"
@@ -90,12 +93,18 @@ std::string to_text(const Session& session) {
 class SessionCommand : public Command {
   public:
     void declare(Flags& flags) override {
-        flags.positional("ACTION", action_,
-                         "show: what it holds. verify: read it whole and check every byte. rm: remove the file.");
-        flags.positional("FILE", file_, "The session.");
+        flags.positional(
+            "ACTION", action_,
+            "show: what it holds. verify: read it whole and check every byte. rm: remove the file. import: "
+            "make a session of a snapshot of LLaMA-rs.");
+        flags.positional("FILE", file_, "The session, or the snapshot.");
+        flags.section("Import");
+        flags.text("-o", "FILE", target_, "The session to write.");
+        flags.flag("--force", force_, "Replace it if it exists.");
         flags.section("Output");
         flags.text("-m,--model-path", "FILE", model_,
-                   "With show: print the session's text too, by this model's tokens.");
+                   "With show: print the session's text too, by this model's tokens. With import: the model that the "
+                   "snapshot was made with.");
         flags.flag("--json", json_, "Print one JSON object.");
         flags.example("puna session show talk.session -m model.gguf", "what it holds, and its text");
     }
@@ -103,13 +112,14 @@ class SessionCommand : public Command {
     Result<int> execute(Output& output) override {
         if (!action_ || !file_) {
             return Error{ErrorCode::invalid_argument, "an action and a file are needed",
-                         "puna session show FILE, puna session verify FILE, or puna session rm FILE"};
+                         "puna session show FILE, and verify, rm or import in the place of show"};
         }
         if (*action_ == "show") return show(output);
         if (*action_ == "verify") return verify(output);
         if (*action_ == "rm") return remove(output);
+        if (*action_ == "import") return import_snapshot(output);
         return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no action", *action_),
-                     "there are show, verify and rm"};
+                     "there are show, verify, rm and import"};
     }
 
   private:
@@ -117,7 +127,8 @@ class SessionCommand : public Command {
         PUNA_TRY(const Session session, Session::load(*file_));
         std::optional<std::string> text;
         if (model_) {
-            PUNA_TRY(const Model model, Model::load(*model_));
+            PUNA_TRY(const std::string path, required_model(model_));
+            PUNA_TRY(const Model model, Model::load(path));
             PUNA_TRY(text, model.decode(session.tokens(), {.special = true}));
         }
         if (json_) {
@@ -151,9 +162,39 @@ class SessionCommand : public Command {
         return exit_ok;
     }
 
+    /// The tokens are evaluated anew, so that the session is like one of our own.
+    Result<int> import_snapshot(Output& output) const {
+        if (!target_) return Error{ErrorCode::invalid_argument, "no file to write is given", "add -o FILE"};
+        PUNA_TRY(const std::string path, required_model(model_));
+        PUNA_CHECK(check_target(*target_, force_));
+        PUNA_TRY(ReadyModel ready, make_ready(path, {}, {}, {}));
+        PUNA_TRY(std::vector<TokenId> tokens, Session::read_llama_rs(*file_, ready.model));
+        note(fmt::format(
+            "{} tokens; the snapshot does not say of which model it is: its sizes fit this one, and keys and "
+            "values are computed anew",
+            tokens.size()));
+        Request request;
+        request.prompt = std::move(tokens);
+        request.max_tokens = 0;
+        request.keep_session = true;
+        PUNA_TRY(Stream stream, ready.engine.submit(std::move(request)));
+        PUNA_TRY(const Transcript transcript, follow(stream, {}));
+        if (!transcript.finished.session) return Error{ErrorCode::cancelled, "the session was not made", ""};
+        PUNA_CHECK(transcript.finished.session->save(*target_));
+        const SessionInfo info = transcript.finished.session->info();
+        if (json_) {
+            PUNA_CHECK(output.write_line(json_line(Json{{"tokens", info.tokens}, {"bytes", info.bytes}})));
+        } else {
+            note(fmt::format("{}: {} tokens, {}", *target_, info.tokens, bytes_words(info.bytes)));
+        }
+        return exit_ok;
+    }
+
     std::optional<std::string> action_;
     std::optional<std::string> file_;
     std::optional<std::string> model_;
+    std::optional<std::string> target_;
+    bool force_ = false;
     bool json_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "cli/fixture.h"
+#include "support/llama_rs_snapshot.h"
 
 namespace puna::cli {
 namespace {
@@ -207,6 +208,31 @@ TEST_F(SessionCommands, ShowVerifyAndRemove) {
     EXPECT_TRUE(std::filesystem::exists(tiny()));
     EXPECT_EQ(error_of({"session", "eat", file()}, 2)["code"], "invalid_argument");
     EXPECT_EQ(error_of({"session", "show"}, 2)["code"], "invalid_argument");
+}
+
+TEST_F(SessionCommands, ASnapshotOfLlamaRsBecomesASession) {
+    const Json show = json_of({"show", tiny(), "--num-ctx-tokens", "32"});
+    support::LlamaRsSnapshot snapshot;
+    snapshot.tokens = json_of({"tokenize", "-m", tiny(), "-p", "the end"})["ids"].get<std::vector<std::int32_t>>();
+    snapshot.past = snapshot.tokens.size();
+    snapshot.logits = show["vocabulary"];
+    snapshot.key_bytes = snapshot.value_bytes = show["memory"]["kv"].get<std::uint64_t>() / 2;
+    const std::string path = folder_.write("snapshot", support::zstd_compressed(snapshot.plain()));
+
+    const Outcome import = run_puna({"session", "import", path, "-m", tiny(), "-o", file()});
+    EXPECT_EQ(import.exit_code, 0) << import.err;
+    EXPECT_EQ(import.out, "");
+    EXPECT_THAT(import.err, HasSubstr("does not say of which model"));
+    const Json rest = json_of(run({"-p", "", "-n", "6", "--temp", "0", "--load-session", file()}));
+    EXPECT_EQ(rest["ids"], json_of(run({"-p", "the end", "-n", "6", "--temp", "0"}))["ids"]);
+
+    EXPECT_EQ(error_of({"session", "import", path, "-m", tiny(), "-o", file()}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"session", "import", path, "-m", tiny()}, 2)["code"], "invalid_argument");
+    const Json direct = error_of(run({"-p", "x", "-n", "1", "--load-session", path}), 3);
+    EXPECT_THAT(direct["hint"].get<std::string>(), HasSubstr("puna session import"));
+    const Json other = error_of({"session", "import", path, "-m", demo(), "-o", folder_.path("other")}, 3);
+    EXPECT_EQ(other["code"], "session_mismatch");
+    EXPECT_FALSE(std::filesystem::exists(folder_.path("other")));
 }
 
 }  // namespace

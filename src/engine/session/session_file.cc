@@ -15,6 +15,7 @@
 #include "base/try.h"
 #include "engine/session/digest.h"
 #include "engine/session/fields.h"
+#include "engine/session/llama_rs_snapshot.h"
 #include "formats/printable.h"
 #include "kernels/kv_storage.h"
 #include "quant/tensor_type.h"
@@ -164,7 +165,9 @@ T number_at(std::span<const std::byte> bytes, std::uint64_t offset) {
 Result<std::vector<Entry>> read_table(std::span<const std::byte> file, const std::string& path) {
     if (file.size() < magic.size() || std::memcmp(file.data(), magic.data(), magic.size()) != 0) {
         return Error{ErrorCode::unsupported_format, fmt::format("\"{}\" is no session of puna", path),
-                     "sessions are written by --save-session, --persist-session and /save"};
+                     may_be_llama_rs_snapshot(file)
+                         ? "if it is a snapshot of LLaMA-rs, `puna session import` makes a session of it"
+                         : "sessions are written by --save-session, --persist-session and /save"};
     }
     if (file.size() < header_bytes) return malformed(path, "the file ends within its header");
     const auto version = number_at<std::uint32_t>(file, 8);
