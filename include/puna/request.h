@@ -99,15 +99,26 @@ struct SamplerState {
     double adaptive_weight = 0;         ///< and of their weights; 0 before the first token
 };
 
+/// A reply that may call tools, in the form that its model was taught; docs/chat-parse.md has the names.
+struct ToolReply {
+    std::string format;                       ///< how calls are written: "hermes", ...
+    std::vector<std::string> reasoning = {};  ///< how reasoning before them may be marked: "think", ...
+    bool in_reasoning = false;                ///< the prompt ends within reasoning
+    bool required = false;                    ///< there is a call; text alone will not do
+    std::string name = {};                    ///< the tool that is called; empty: any
+};
+
 /// What the text that comes must match, from its first byte to its last.
 struct Constraint {
     enum class Kind {
         gbnf,         ///< a grammar in GBNF, whose rule `root` must match
         regex,        ///< a regular expression, which the whole text must match
         json_schema,  ///< a JSON Schema (draft 2020-12), under which the text must be a valid JSON value
+        tool_reply,  ///< tools, in the form of ChatOptions::tools: calls are well formed, and valid under their schemas
     };
     Kind kind = Kind::gbnf;
-    std::string source;  ///< docs/constraints.md says what is supported
+    std::string source;    ///< docs/constraints.md says what is supported
+    ToolReply tools = {};  ///< for Kind::tool_reply
 };
 
 /// What happens to a prompt that does not fit into the context. A prompt of exactly the context fits: one token comes,

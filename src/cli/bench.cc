@@ -200,7 +200,8 @@ Result<void> BenchCommand::bench_model(const std::string& name, const std::share
 }
 
 Result<void> BenchCommand::bench_models(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
-    for (const std::string& path : models_) {
+    for (const std::string& word : models_) {
+        PUNA_TRY(const std::string path, required_model(word));
         PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, compute_));
         PUNA_CHECK(bench_model(std::filesystem::path(path).filename().string(), model, choice, interrupts));
     }

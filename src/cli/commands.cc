@@ -25,7 +25,8 @@ struct Entry {
 
 constexpr Entry entries[] = {
     {"run", "-m FILE -p TEXT", "Continue a text: the prompt goes in, the model's text comes out.", make_run_command},
-    {"chat", "MODEL", "Talk with a model, in turns.", make_chat_command},
+    {"chat", "[MODEL]", "Talk with a model, in turns.", make_chat_command},
+    {"list", "", "List the models that have a name.", make_list_command},
     {"show", "FILE", "Print what a model file holds, and the memory it will take.", make_show_command},
     {"verify", "FILE", "Read a model to its end: structure, sizes, SHA-256, weights that are no numbers.",
      make_verify_command},
@@ -41,7 +42,7 @@ constexpr Entry entries[] = {
      make_convert_command},
     {"split", "IN [OUT] --max-size SIZE", "Write a GGUF model as several files.", make_split_command},
     {"merge", "FIRST OUT", "Write a GGUF model in several files as one.", make_merge_command},
-    {"session", "show|verify|rm FILE", "Look at a session on file, check that it is whole, or remove it.",
+    {"session", "show|verify|rm|import FILE", "Look at a session on file, check that it is whole, remove it, or import one.",
      make_session_command},
     {"doctor", "", "Print what this machine offers, and what puna chose.", make_doctor_command},
 };

@@ -24,6 +24,7 @@ class Command {
 
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_chat_command();
+std::unique_ptr<Command> make_list_command();
 std::unique_ptr<Command> make_show_command();
 std::unique_ptr<Command> make_tokenize_command();
 std::unique_ptr<Command> make_verify_command();

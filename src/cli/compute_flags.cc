@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "cli/console.h"
 #include "cli/units.h"
+#include "store/models.h"
 
 namespace puna::cli {
 namespace {
@@ -19,11 +20,11 @@ constexpr IntegerRange thread_range = {1, 1024};
 void declare_model(Flags& flags, std::optional<std::string>& path) {
     flags.text("-m,--model-path", "FILE", path,
                "The model: a file in GGUF or a format before it, a folder of Hugging Face's or Meta's, or a file of "
-               "weights in one (safetensors, PyTorch); of several files any one.");
+               "weights in one (safetensors, PyTorch); of several files any one. Or a name that 'puna list' shows.");
 }
 
 Result<std::string> required_model(const std::optional<std::string>& path) {
-    if (path && !path->empty()) return *path;
+    if (path && !path->empty()) return store::find_model(*path);
     return Error{ErrorCode::invalid_argument, "no model is given", "give -m FILE"};
 }
 
@@ -64,6 +65,7 @@ Result<ComputeFlags::Choice> ComputeFlags::choose() const {
     PUNA_TRY(const kernels::KvType chosen_kv_type, kernels::select_kv_type(kv_type_or_default()));
     PUNA_TRY(base::NumaScope scope, base::NumaScope::enter(numa));
     const std::uint32_t chosen_threads = threads.value_or(base::usable_cores());
+    if (pin_threads) PUNA_CHECK(base::ThreadPool::check_pinned(chosen_threads));
     return Choice{table, chosen_activations, chosen_kv_type, chosen_threads, pin_threads, std::move(scope)};
 }
 

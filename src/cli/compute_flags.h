@@ -17,7 +17,7 @@
 
 namespace puna::cli {
 
-/// `-m`, and what stands in its place being missing. Errors: invalid_argument.
+/// `-m`, a path or a name in the store, as a path. Errors: invalid_argument (none is given), those of find_model.
 Result<std::string> required_model(const std::optional<std::string>& path);
 void declare_model(Flags& flags, std::optional<std::string>& path);
 

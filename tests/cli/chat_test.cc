@@ -99,7 +99,8 @@ TEST_F(Chat, RefusesLinesThatAreNoMessages) {
 TEST_F(Chat, RefusesWhatCannotBe) {
     EXPECT_EQ(error_of({"chat", tiny(), "-p", "x"}, 3)["code"], "unsupported_format");  // no template
     EXPECT_THAT(error_of({"chat", tiny(), "-p", "x"}, 3)["message"], HasSubstr("chat template"));
-    EXPECT_EQ(error_of({"chat", "-p", "x"}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"chat", "-p", "x"}, 2, {.environment = {"PUNA_MODELS=" + file("none")}})["code"],
+              "invalid_argument");
     EXPECT_EQ(error_of({"chat", demo(), "-m", demo(), "-p", "x"}, 2)["code"], "invalid_argument");
     EXPECT_EQ(error_of({"chat", demo(), "-p", "x", "--when-full", "explode"}, 2)["code"], "invalid_argument");
 }
@@ -318,6 +319,42 @@ TEST_F(Chat, HoldsEachReplyToAConstraint) {
                 MatchesRegex("<[0-9]+>?.*"));
 }
 
+TEST_F(Chat, HoldsAReplyToItsTools) {
+    std::ofstream(file("tools.json"))
+        << R"([{"name": "forecast", "parameters": {"type": "object", "required": ["city"], "additionalProperties": false,
+                "properties": {"city": {"enum": ["Lima", "Cusco"]}}}},
+               {"name": "clock", "parameters": {"type": "object", "properties": {}, "additionalProperties": false}}])";
+    const auto with = [&](std::vector<std::string> more) {
+        std::vector<std::string> arguments = {"-p", "How is the weather in Lima?", "--tools", file("tools.json")};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return chat(arguments);
+    };
+    for (const char* choice : {"required", "forecast"}) {
+        const Json json = json_of(with({"--tool-choice", choice, "--tool-format", "hermes", "-n", "96"}));
+        ASSERT_GE(json["tool_calls"].size(), 1U) << json;
+        const Json& call = json["tool_calls"][0]["function"];
+        EXPECT_THAT(call["name"].get<std::string>(), AnyOf("forecast", "clock"));
+        const Json arguments = Json::parse(call["arguments"].get<std::string>(), nullptr, false);
+        EXPECT_TRUE(arguments.is_object());
+        if (call["name"] != "forecast") continue;
+        EXPECT_THAT(arguments["city"].get<std::string>(), AnyOf("Lima", "Cusco"));
+    }
+    const Json named = json_of(with({"--tool-choice", "clock", "--tool-format", "hermes", "-n", "96"}));
+    ASSERT_GE(named["tool_calls"].size(), 1U);
+    EXPECT_EQ(named["tool_calls"][0]["function"]["name"], "clock");
+    EXPECT_EQ(named["tool_calls"][0]["function"]["arguments"], "{}");
+
+    // The demo model's template knows no calls; a tool must be there, and a reply has one constraint.
+    EXPECT_EQ(error_of(with({"--tool-choice", "auto", "--tool-format", "none"}), 2)["code"], "invalid_argument");
+    const Json unknown = error_of(with({"--tool-choice", "weather"}), 2);
+    EXPECT_THAT(unknown["hint"].get<std::string>(), HasSubstr("forecast, clock"));
+    EXPECT_EQ(error_of(with({"--tool-choice", "auto", "--regex", "a"}), 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of(chat({"-p", "x", "--tool-choice", "auto"}), 2)["code"], "invalid_argument");
+    // Nothing is said of tools, and nothing that looks like a call is one.
+    EXPECT_EQ(json_of(with({"--tool-choice", "none", "-n", "4"}))["ids"],
+              json_of(chat({"-p", "How is the weather in Lima?", "-n", "4"}))["ids"]);
+}
+
 TEST_F(Chat, RefusesAConstraintBeforeTheFirstTurn) {
     const Json broken = error_of(chat({"--regex", "(a"}), 2, {.input = "never asked\n"});
     EXPECT_EQ(broken["code"], "invalid_argument");
@@ -533,6 +570,28 @@ TEST_F(ChatTerminal, SavesAndLoads) {
     ASSERT_TRUE(later.wait_for("taken back: " + paris));
     later.type("/exit\r");
     EXPECT_EQ(later.finish(), 0);
+}
+
+TEST_F(ChatTerminal, GoesOnWithAnotherModel) {
+    std::filesystem::create_directory(file("store"));
+    std::filesystem::create_symlink(demo(), file("store/second.gguf"));
+    std::filesystem::create_symlink(tiny(), file("store/untaught.gguf"));
+    support::Terminal terminal = start({"-n", "12"}, {"PUNA_MODELS=" + file("store")});
+    ASSERT_TRUE(terminal.wait_for("> "));
+    ASSERT_TRUE(turn(terminal, paris));
+    const std::vector<std::pair<std::string, std::string>> commands = {
+        {"/model third", "no model of that name"},
+        {"/model untaught", "chat template"},
+        {"/model sec\t", "the conversation stays: 2 messages"},
+        {"/model", "second.gguf"},
+        {"And of Peru?", "Lima"},
+    };
+    for (const auto& [keys, answer] : commands) {
+        terminal.type(keys + "\r");
+        ASSERT_TRUE(terminal.wait_for(answer)) << keys << "\n" << terminal.screen();
+    }
+    ASSERT_TRUE(terminal.wait_for("tokens used]"));
+    EXPECT_EQ(leave(terminal), 0);
 }
 
 TEST_F(ChatTerminal, EditsTheLastQuestion) {

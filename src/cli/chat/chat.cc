@@ -1,5 +1,6 @@
 // puna chat: talking with a model.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <limits>
@@ -15,9 +16,26 @@
 #include "cli/legacy_flags.h"
 #include "cli/ready_model.h"
 #include "sampling/check_options.h"
+#include "store/models.h"
 
 namespace puna::cli {
 namespace {
+
+/// The store's only model. Errors: invalid_argument, which lists them.
+Result<std::string> only_model() {
+    const auto folder = store::models_folder();
+    std::vector<store::StoredModel> models;
+    if (folder) {
+        PUNA_TRY(models, store::list_models(*folder));
+    }
+    if (models.size() == 1) return models.front().path;
+    std::vector<std::string> names;
+    for (const store::StoredModel& model : models)
+        names.push_back(model.name);
+    return Error{ErrorCode::invalid_argument, "no model is given",
+                 models.empty() ? fmt::format("give a file; there are no models in {}", folder.value_or("the store"))
+                                : fmt::format("give a file, or one of {}'s: {}", *folder, fmt::join(names, ", "))};
+}
 
 /// Where programs keep their state, by the XDG Base Directory Specification; empty if there is no home.
 std::string default_history_file() {
@@ -33,6 +51,9 @@ class ChatCommand : public Command {
 
   private:
     Result<void> check();
+    Result<std::string> model_path() const;
+    Result<void> check_fit(const ReadyModel& ready, const ReplyFormat& replies, const SamplingOptions& sampling) const;
+    Result<void> change_model(const std::string& word, ReadyModel& ready, ChatSession& chat);
     Result<int> answer_once(ChatSession& chat) const;
     Conversation::Settings settings() const;
 
@@ -57,7 +78,8 @@ class ChatCommand : public Command {
 };
 
 void ChatCommand::declare(Flags& flags) {
-    flags.positional("MODEL", model_word_, "The model's file; the same as -m.");
+    flags.positional("MODEL", model_word_,
+                     "The model's file, or its name; the same as -m (default: the only model that 'puna list' shows).");
     flags.section("Model and messages");
     declare_model(flags, model_);
     flags.text("-p,--prompt", "TEXT", prompt_, "Answer this, and exit.");
@@ -97,6 +119,9 @@ Result<void> ChatCommand::check() {
     PUNA_CHECK(replies_.check());
     PUNA_TRY(policy_, parse_full_policy(when_full_));
     PUNA_TRY(constraint_, constraint_flags_.read(/*standard_input_is_taken=*/!prompt_));
+    if (constraint_ && replies_.holds_to_tools())
+        return Error{ErrorCode::invalid_argument, "--tool-choice is a constraint too, and a reply has one",
+                     "give it, or --grammar, --json-schema or --regex"};
     PUNA_CHECK(compute_.choose());
     if (model_word_ && model_) {
         return Error{ErrorCode::invalid_argument, "two models are given", "name it once, as MODEL or by -m"};
@@ -119,27 +144,54 @@ Conversation::Settings ChatCommand::settings() const {
 
 Result<int> ChatCommand::execute(Output& output) {
     PUNA_CHECK(check());
-    PUNA_TRY(const std::string path, required_model(model_word_ ? model_word_ : model_));
+    PUNA_TRY(const std::string path, model_path());
     PUNA_TRY(const std::optional<Session> session, files_.open());
 
     PUNA_TRY(ReadyModel ready, make_ready(path, compute_, legacy_, context_tokens_));
-    const Model& model = ready.model;
-    Engine& engine = ready.engine;
-    // Before the first question: a model that has no template, or none that can be read. (What a template says about
-    // the messages, for which `invalid_argument` stands, comes with them.)
-    if (const auto empty = model.encode_chat({}); !empty.ok() && empty.error().code != ErrorCode::invalid_argument)
-        return empty.error();
-    PUNA_CHECK(replies_.choose(model));
-    PUNA_CHECK(sampling::check_options(sampling_.options(), model.info().vocabulary_tokens));
-    if (constraint_) PUNA_CHECK(engine.check(*constraint_));
-    Conversation conversation(model, engine, settings());
-    ChatSession chat{model, engine, conversation, sampling_, files_, output, ready.load_ms};
+    PUNA_CHECK(replies_.choose(ready.model));
+    PUNA_CHECK(check_fit(ready, replies_, sampling_.options()));
+    Conversation conversation(ready.model, ready.engine, settings());
+    ChatSession chat{ready.model, ready.engine, conversation, sampling_, files_, output, ready.load_ms};
+    chat.change_model = [&](const std::string& word) { return change_model(word, ready, chat); };
     if (session) PUNA_CHECK(chat.restore(*session));
     if (system_) conversation.set_system(*system_);
 
     if (prompt_) return answer_once(chat);
     if (json_ || ::isatty(STDIN_FILENO) != 1 || !output.is_terminal()) return talk_in_lines(chat, json_);
     return talk_at_terminal(chat, no_history_ ? std::string() : default_history_file());
+}
+
+Result<std::string> ChatCommand::model_path() const {
+    if (!model_word_ && !model_) return only_model();
+    return required_model(model_word_ ? model_word_ : model_);
+}
+
+/// Before the first question: whether the model can talk, and can do so as the flags say.
+Result<void> ChatCommand::check_fit(const ReadyModel& ready, const ReplyFormat& replies,
+                                    const SamplingOptions& sampling) const {
+    // A model that has no template, or none that can be read. (What a template says about the messages, for which
+    // `invalid_argument` stands, comes with them.)
+    if (const auto empty = ready.model.encode_chat({});
+        !empty.ok() && empty.error().code != ErrorCode::invalid_argument)
+        return empty.error();
+    PUNA_CHECK(sampling::check_options(sampling, ready.model.info().vocabulary_tokens));
+    if (constraint_) PUNA_CHECK(ready.engine.check(*constraint_));
+    if (const auto tools = replies.constraint({}, /*behind_results=*/false)) PUNA_CHECK(ready.engine.check(*tools));
+    return {};
+}
+
+/// After an error all is as before. Conversation and chat refer to the members of `ready`.
+Result<void> ChatCommand::change_model(const std::string& word, ReadyModel& ready, ChatSession& chat) {
+    PUNA_TRY(const std::string path, required_model(word));
+    PUNA_TRY(ReadyModel other, make_ready(path, compute_, legacy_, context_tokens_));
+    ReplyFormat replies = replies_;
+    PUNA_CHECK(replies.choose(other.model));
+    PUNA_CHECK(check_fit(other, replies, chat.conversation.settings.sampling));
+    ready = std::move(other);
+    chat.load_ms = ready.load_ms;
+    PUNA_CHECK(replies_.choose(ready.model));
+    chat.conversation.model_changed();
+    return {};
 }
 
 Result<int> ChatCommand::answer_once(ChatSession& chat) const {

@@ -1,6 +1,7 @@
 // What the ways to talk share: the conversation, where it is kept, and how a reply is asked for.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ struct ChatSession {
     const SessionFlags& files;
     Output& output;
     double load_ms = 0;
+    /// Puts another model, a path or a name in the store, in the place of this one, and its engine; the conversation
+    /// stays. Errors: what is wrong with it; then all is as before.
+    std::function<Result<void>(const std::string&)> change_model = {};
 
     /// Loads a session, whose parameters hold where no flag was given. Errors: those of Conversation::restore.
     Result<void> restore(const Session& session);

@@ -199,6 +199,11 @@ Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hoo
     request.stop = settings.stop;
     settings.replies->apply(request);
     request.constraint = settings.constraint;
+    if (!request.constraint) {
+        const bool behind_results = !messages_.empty() && messages_.back().role == "tool";
+        const auto* const ids = std::get_if<std::vector<TokenId>>(&request.prompt);
+        request.constraint = settings.replies->constraint(*ids, behind_results);
+    }
     if (settings.when_full == FullPolicy::shift) {
         request.overflow = OverflowPolicy::truncate_start;
         request.when_full = ContextPolicy::shift;
@@ -279,6 +284,11 @@ std::optional<std::string> Conversation::undo() {
     messages_.erase(found.base() - 1, messages_.end());
     hidden_ = std::min(hidden_, messages_.size() - first_turn());
     return text;
+}
+
+void Conversation::model_changed() {
+    hidden_ = 0;
+    sequence_.clear();
 }
 
 void Conversation::clear() {

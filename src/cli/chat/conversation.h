@@ -73,6 +73,9 @@ class Conversation {
     Result<Transcript> regenerate(const Hooks& hooks);
     /// Takes the last turn back: the user's message, which is returned, and what followed. nullopt: there is none.
     std::optional<std::string> undo();
+    /// Model and engine are others now: what the engine had computed is gone, and all messages are for the model to
+    /// see.
+    void model_changed();
     /// All but the system message goes.
     void clear();
     const ChatMessage* last_reply() const;

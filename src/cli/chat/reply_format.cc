@@ -1,6 +1,7 @@
 #include "cli/chat/reply_format.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,10 @@ void ReplyFormat::declare(Flags& flags) {
                "qwen3-coder, llama3, mistral, granite, command-r7b, deepseek, harmony (default auto).");
     flags.text("--tools", "FILE", tools_file_,
                "What the model may call, as a JSON array of functions in the form of chat completions.");
+    flags.text(
+        "--tool-choice", "HOW", choice_,
+        "Hold each reply to the tools: auto (text, or calls that are valid under the tools' schemas), required (at "
+        "least one call), none (the model is not told of tools), or the name of the tool to call.");
 }
 
 Result<void> ReplyFormat::check() {
@@ -47,11 +52,31 @@ Result<void> ReplyFormat::check() {
         PUNA_TRY(tools_json_, base::read_text_file(*tools_file_));
         PUNA_TRY(tools_, parse::parse_tools(tools_json_));
     }
+    if (!choice_) return {};
+    if (!tools_file_)
+        return Error{ErrorCode::invalid_argument, "--tool-choice is about tools, and there are none",
+                     "add --tools FILE"};
+    if (*choice_ == "none") {
+        calls_ = "none";
+        format_.calls = parse::CallFormat::none;
+        return {};
+    }
+    const bool named = *choice_ != "auto" && *choice_ != "required";
+    if (named && std::ranges::find(tools_, *choice_, &parse::Tool::name) == tools_.end()) {
+        std::vector<std::string> names;
+        for (const parse::Tool& tool : tools_)
+            names.push_back(tool.name);
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("--tool-choice takes auto, required, none or a tool's name, not '{}'", *choice_),
+                     fmt::format("the tools are {}", fmt::join(names, ", "))};
+    }
     return {};
 }
 
 Result<void> ReplyFormat::choose(const Model& model) {
     model_ = &model;
+    sees_control_tokens_ = false;
+    ends_.clear();
     parse::ChatFormat found = parse::detect_chat_format(model.info().chat_template);
     if (reasoning_ == "auto") format_.reasoning = std::move(found.reasoning);
     // Without tools, JSON is an answer like any other.
@@ -78,11 +103,27 @@ void ReplyFormat::apply(Request& request) const {
     request.stop.insert(request.stop.end(), ends_.begin(), ends_.end());
 }
 
-parse::ParserOptions ReplyFormat::parser_options(std::span<const TokenId> prompt) const {
-    parse::ParserOptions options{.format = format_, .tools = tools_};
+bool ReplyFormat::ends_in_reasoning(std::span<const TokenId> prompt) const {
     const auto end = model_->decode(prompt.last(std::min(prompt.size(), mark_tokens)), {.special = true});
-    options.in_reasoning = end.ok() && parse::ends_in_reasoning(format_, *end);
-    return options;
+    return end.ok() && parse::ends_in_reasoning(format_, *end);
+}
+
+parse::ParserOptions ReplyFormat::parser_options(std::span<const TokenId> prompt) const {
+    return {.format = format_, .tools = tools_, .in_reasoning = ends_in_reasoning(prompt)};
+}
+
+std::optional<Constraint> ReplyFormat::constraint(std::span<const TokenId> prompt, bool behind_results) const {
+    if (!holds_to_tools()) return std::nullopt;
+    Constraint constraint{.kind = Constraint::Kind::tool_reply, .source = tools_json_};
+    ToolReply& reply = constraint.tools;
+    reply.format = parse::call_format_name(format_.calls);
+    for (const parse::ReasoningTag* tag : format_.reasoning)
+        reply.reasoning.emplace_back(tag->name);
+    reply.in_reasoning = ends_in_reasoning(prompt);
+    if (*choice_ == "auto" || behind_results) return constraint;
+    reply.required = true;
+    if (*choice_ != "required") reply.name = *choice_;
+    return constraint;
 }
 
 Result<void> ReplyPrinter::write(Kind kind, std::string_view text) {

@@ -20,21 +20,30 @@ class ReplyFormat {
     void declare(Flags& flags);
     /// Reads the tools. Errors: invalid_argument, file_not_found, file_unreadable.
     Result<void> check();
-    /// Recognises what flags do not say by the model's template. The model must outlive it. Errors:
+    /// Recognises what flags do not say by the model's template; again for another model. The model must stay. Errors:
     /// unsupported_tokenizer.
     Result<void> choose(const Model& model);
 
     /// For the template.
-    ChatOptions chat_options() const { return {.add_generation_prompt = true, .tools = tools_json_}; }
+    ChatOptions chat_options() const {
+        return {.add_generation_prompt = true, .tools = choice_ == "none" ? std::string() : tools_json_};
+    }
+    bool holds_to_tools() const { return choice_ && *choice_ != "none"; }
+    /// What holds the reply to a prompt to its tools, if a flag says so. `behind_results`: the prompt ends with what
+    /// tools returned, so that an answer may follow.
+    std::optional<Constraint> constraint(std::span<const TokenId> prompt, bool behind_results) const;
     /// Control tokens that mark reasoning or calls must be seen, and those that end a reply must not.
     void apply(Request& request) const;
     /// For the reply to a prompt.
     text::chat_parse::ParserOptions parser_options(std::span<const TokenId> prompt) const;
 
   private:
+    bool ends_in_reasoning(std::span<const TokenId> prompt) const;
+
     std::string reasoning_ = "auto";
     std::string calls_ = "auto";
     std::optional<std::string> tools_file_;
+    std::optional<std::string> choice_;
     std::string tools_json_;
     std::vector<text::chat_parse::Tool> tools_;
     text::chat_parse::ChatFormat format_;

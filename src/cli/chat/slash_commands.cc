@@ -21,6 +21,7 @@
 #include "cli/suggest.h"
 #include "cli/units.h"
 #include "sampling/check_options.h"
+#include "store/models.h"
 
 extern char** environ;
 
@@ -119,6 +120,21 @@ std::vector<std::string> complete_path(const std::string& word) {
     return words;
 }
 
+/// Names in the store, and paths.
+std::vector<std::string> complete_model(const std::string& word) {
+    std::vector<std::string> words;
+    const auto folder = store::models_folder();
+    const auto models = folder ? store::list_models(*folder) : Result(std::vector<store::StoredModel>());
+    if (models.ok()) {
+        for (const store::StoredModel& model : *models) {
+            if (model.name.starts_with(word)) words.push_back(model.name);
+        }
+    }
+    const std::vector<std::string> paths = complete_path(word);
+    words.insert(words.end(), paths.begin(), paths.end());
+    return words;
+}
+
 /// Base 64 of RFC 4648, which terminals take.
 std::string base64(std::string_view bytes) {
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -185,7 +201,7 @@ const std::vector<SlashCommands::Entry>& SlashCommands::entries() {
          .without = &S::edit},
         {.name = "context", .argument = "", .help = "how much of the context is used", .looks = &S::context},
         {.name = "stats", .argument = "", .help = "tokens and speed of the last reply", .looks = &S::stats},
-        {.name = "model", .argument = "", .help = "which model this is, and how it is computed", .looks = &S::model},
+        {"model", "[NAME]", "go on with another model; without NAME: which this is, and how it is computed", &S::model},
         {.name = "copy-last",
          .argument = "",
          .help = "put the last reply in the clipboard (OSC 52)",
@@ -236,6 +252,7 @@ std::vector<std::string> SlashCommands::complete(const std::string& line) const 
     const std::string word = line.substr(line.rfind(' ') + 1);
     const std::string command = line.substr(0, space);
     if (command == "/save" || command == "/load") return complete_path(word);
+    if (command == "/model") return complete_model(word);
     if (command == "/set" && line.rfind(' ') == space) {
         for (const Parameter& parameter : parameters()) {
             if (parameter.name.starts_with(word)) words.emplace_back(parameter.name);
@@ -353,12 +370,18 @@ Result<void> SlashCommands::stats() const {
     return {};
 }
 
-Result<void> SlashCommands::model() const {
+Result<void> SlashCommands::model(const std::string& argument) {
+    if (!argument.empty()) PUNA_CHECK(chat_.change_model(path_argument(argument)));
     const ModelInfo& model = chat_.model.info();
     const EngineInfo& engine = chat_.engine.info();
     hooks_.say(fmt::format("{}\n{}, {} parameters; {} threads, kernels {}, law {}, keys and values {}\n", model.path,
                            model.name.empty() ? model.architecture : model.name, count_words(model.parameters),
                            engine.threads, engine.kernels, engine.law, engine.kv_type));
+    if (!argument.empty() && !chat_.conversation.messages().empty()) {
+        PUNA_TRY(const std::vector<TokenId> tokens, chat_.conversation.tokens());
+        hooks_.say(fmt::format("the conversation stays: {} messages, {} tokens in this model's template\n",
+                               chat_.conversation.messages().size(), tokens.size()));
+    }
     return {};
 }
 

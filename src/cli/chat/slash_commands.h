@@ -40,7 +40,7 @@ class SlashCommands {
     Result<void> edit();
     Result<void> context() const;
     Result<void> stats() const;
-    Result<void> model() const;
+    Result<void> model(const std::string& argument);
     Result<void> copy_last() const;
 
     struct Entry;
