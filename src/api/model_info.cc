@@ -41,7 +41,7 @@ void describe_claims(const formats::ModelFile& file, ModelInfo& info) {
     info.context_tokens = hyper_parameter(file, "context_length", "max_position_embeddings", "n_ctx", "max_seq_len");
     info.vocabulary_tokens = static_cast<std::uint32_t>(file.vocabulary.tokens.size());
     info.embedding_length = hyper_parameter(file, "embedding_length", "hidden_size", "n_embd", "dim");
-    info.feed_forward_length = hyper_parameter(file, "feed_forward_length", "intermediate_size", "n_ff");
+    info.feed_forward_length = hyper_parameter(file, "feed_forward_length", "intermediate_size", "n_ff", "");
     info.block_count = hyper_parameter(file, "block_count", "num_hidden_layers", "n_layer", "n_layers");
     info.head_count = hyper_parameter(file, "attention.head_count", "num_attention_heads", "n_head", "n_heads");
     info.head_count_kv =

@@ -103,7 +103,7 @@ TEST(ContainerTypes, EveryTypeRunsAndIsNearTheOriginal) {
 // ---- PyTorch's files ----
 
 std::string pytorch(const std::string& name) {
-    return data_folder + "pytorch/" + name;
+    return support::model_data + "pytorch/" + name;
 }
 
 /// The tensors of a file as safetensors.
