@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
+
 #include "base/temporary_folder.h"
 #include "support/llama_rs_snapshot.h"
 
@@ -77,7 +79,7 @@ TEST_F(LlamaRs, DamageIsFound) {
     damaged([](auto& s) { s.key_type = 2; });
     damaged([](auto& s) { s.value_bytes /= 2; });
     damaged([](auto& s) { s.key_bytes = s.value_bytes = 0; });
-    damaged([](auto& s) { s.behind = "x"; });
+    damaged([](auto& s) { s.behind.push_back('x'); });
 
     const std::string plain = good().plain();
     for (std::size_t size = 0; size < plain.size(); size += 97)
@@ -95,7 +97,7 @@ TEST_F(LlamaRs, DamageIsFound) {
 TEST_F(LlamaRs, ClaimsAreNotBelieved) {
     std::string plain = good().plain();
     const std::uint64_t huge = ~std::uint64_t{0} / 4;
-    plain.replace(24, sizeof(huge), reinterpret_cast<const char*>(&huge), sizeof(huge));  // the number of tokens
+    std::memcpy(plain.data() + 24, &huge, sizeof(huge));  // the number of tokens
     EXPECT_EQ(read(zstd_compressed(plain)).error().code, ErrorCode::session_mismatch);
     // 64 MiB of zeros in a few kilobytes.
     EXPECT_FALSE(read(zstd_compressed(std::string(std::size_t{64} << 20, '\0'))).ok());

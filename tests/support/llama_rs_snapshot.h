@@ -38,7 +38,8 @@ struct LlamaRsSnapshot {
         out.append(key_bytes, '\2');
         put(value_bytes);
         out.append(value_bytes, '\3');
-        return out + behind;
+        out.append(behind);
+        return out;
     }
 };
 
