@@ -82,7 +82,8 @@ TEST_F(Ggml, OtherFamiliesAreShownAndRefused) {
     bytes += "!";
     for (const std::int32_t field : {2, 9, 0, 16, 1})
         put(field);
-    bytes += "model/wte" + std::string(64, '\0');
+    bytes += "model/wte";
+    bytes.append(64, '\0');
     const std::string path = folder_.write("gpt2.bin", std::string_view(bytes));
     const Json json = json_of({"show", path});
     EXPECT_EQ(json["architecture"], "gpt2");

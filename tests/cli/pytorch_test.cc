@@ -7,20 +7,19 @@
 
 #include "cli/fixture.h"
 #include "formats/pytorch_image.h"
+#include "support/test_data.h"
 
 namespace puna::cli {
 namespace {
 
 using testing::HasSubstr;
 
-const std::string data_folder = std::string(PUNA_TEST_DATA) + "/models/data/";
-
 class PyTorch : public CommandLine {
   protected:
-    const std::string meta = data_folder + "pytorch/meta";
-    const std::string shards = data_folder + "pytorch/shards";
-    const std::string stream = data_folder + "pytorch/stream";
-    const std::string original = data_folder + "ggml/llama1_f16.gguf";
+    const std::string meta = support::model_data + "pytorch/meta";
+    const std::string shards = support::model_data + "pytorch/shards";
+    const std::string stream = support::model_data + "pytorch/stream";
+    const std::string original = support::model_data + "ggml/llama1_f16.gguf";
 
     static Json ids_of(const std::string& path) {
         return json_of({"run", "-m", path, "-p", "the llama", "-n", "8", "--temp", "0"})["ids"];
@@ -86,7 +85,7 @@ TEST_F(PyTorch, FromMetasFilesToAFileOf2023AndToFourBits) {
     const Outcome written = run_puna({"convert", meta, f16, "--format", "ggml", "--type", "f16"});
     ASSERT_EQ(written.exit_code, 0) << written.err;
     // To the byte what the script of that format wrote.
-    EXPECT_TRUE(content(f16) == content(data_folder + "ggml/llama1_f16.bin"));
+    EXPECT_TRUE(content(f16) == content(support::model_data + "ggml/llama1_f16.bin"));
     ASSERT_EQ(run_puna({"quantize", f16, q4_0, "q4_0"}).exit_code, 0);
     EXPECT_EQ(json_of({"run", "-m", q4_0, "-p", "the llama", "-n", "4", "--temp", "0"})["ids"].size(), 4U);
 }
