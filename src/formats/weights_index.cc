@@ -16,7 +16,7 @@ namespace puna::formats {
 namespace {
 
 constexpr std::string_view map_key = "weight_map";
-constexpr std::string_view repair = "put all files of one model, and its own index, into one folder";
+constexpr std::string_view index_repair = "put all files of one model, and its own index, into one folder";
 
 /// A name in the index's own folder, and no way out of it.
 bool is_plain_name(std::string_view name) {
@@ -60,7 +60,7 @@ Result<TensorFile> read_shard(const std::string& path, const ShardEntry& entry, 
         if (mapping.error().code != ErrorCode::file_not_found) return std::move(mapping).error();
         Error error = entry.first.malformed(map_key, fmt::format("names {}, which is missing", printable_path(path)));
         error.code = ErrorCode::file_not_found;
-        error.hint = repair;
+        error.hint = index_repair;
         return error;
     }
     PUNA_TRY(TensorFile file, read(*mapping));
@@ -69,7 +69,7 @@ Result<TensorFile> read_shard(const std::string& path, const ShardEntry& entry, 
         return Error{
             ErrorCode::file_malformed,
             fmt::format("{}: {} is not listed for this file in the index", printable_path(path), tensor.describe()),
-            std::string(repair)};
+            std::string(index_repair)};
     }
     if (file.tensors.size() == entry.tensors.size()) return file;
     std::unordered_map<std::string_view, Json> missing = entry.tensors;
@@ -78,7 +78,7 @@ Result<TensorFile> read_shard(const std::string& path, const ShardEntry& entry, 
     Error error = missing.begin()->second.malformed(
         map_key, fmt::format("lists tensor '{}' for {}, which does not hold it", printable(missing.begin()->first),
                              printable_path(path)));
-    error.hint = repair;
+    error.hint = index_repair;
     return error;
 }
 
