@@ -130,7 +130,8 @@ Result<void> FileMapping::read_into_memory(FunctionRef<void(std::uint64_t)> prog
     if (mremap(begin, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) {
         Error error = system_error(ErrorCode::out_of_memory, "move into place", path_, errno);
         // The old pages may be gone by then.
-        mmap(place, size_, PROT_READ, MAP_PRIVATE | MAP_FIXED, file_.get(), 0);
+        if (mmap(place, size_, PROT_READ, MAP_PRIVATE | MAP_FIXED, file_.get(), 0) == MAP_FAILED)
+            error.message += ", and the file cannot be mapped again";
         return give_up(std::move(error));
     }
     in_memory_ = true;

@@ -42,8 +42,8 @@ constexpr Entry entries[] = {
      make_convert_command},
     {"split", "IN [OUT] --max-size SIZE", "Write a GGUF model as several files.", make_split_command},
     {"merge", "FIRST OUT", "Write a GGUF model in several files as one.", make_merge_command},
-    {"session", "show|verify|rm|import FILE", "Look at a session on file, check that it is whole, remove it, or import one.",
-     make_session_command},
+    {"session", "show|verify|rm|import FILE",
+     "Look at a session on file, check that it is whole, remove it, or import one.", make_session_command},
     {"doctor", "", "Print what this machine offers, and what puna chose.", make_doctor_command},
 };
 

@@ -153,7 +153,7 @@ std::vector<Malformed> opcodes() {
         {"pairs_again_and_again",
          of("NN\x86q" + std::string(1, '\0') + "0](" + repeated(std::string("h\0", 2), 30'000) + "eq\x01" + "0" +
             repeated(global("collections", "OrderedDict") + "h\x01\x85R0", 200) + "N"),
-         "REDUCE makes containers of more than 8388608 values"},
+         "REDUCE makes containers of more than 2097152 values"},
     };
 }
 

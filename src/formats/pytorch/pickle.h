@@ -72,7 +72,7 @@ class Pickle {
     // puna's own, far above what real files hold: they bound time and memory for hostile ones.
     static constexpr std::uint64_t max_steps = std::uint64_t{1} << 21;  // opcodes
     static constexpr std::size_t max_stack = std::size_t{1} << 20;
-    static constexpr std::size_t max_items = std::size_t{1} << 23;  // of all containers together
+    static constexpr std::size_t max_items = std::size_t{1} << 21;  // of all containers together
     static constexpr std::size_t max_depth = 64;                    // of containers within containers
     static constexpr std::uint64_t max_text_bytes = std::uint64_t{1} << 24;
     static constexpr std::size_t max_line_bytes = 256;  // of names and of numbers in decimal
