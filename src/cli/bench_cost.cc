@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <string_view>
 
+#include "cli/main_type.h"
 #include "kernels/kv_storage.h"
 #include "quant/tensor_type.h"
 
@@ -28,9 +28,7 @@ ModelCost count_model(const models::Model& model) {
     const bool has_head = std::any_of(tensors.begin(), tensors.end(),
                                       [](const auto& tensor) { return is_one_of(head_names, tensor.name); });
     ModelCost cost;
-    std::map<quant::TensorType, std::uint64_t> bytes_of_type;
     for (const formats::FoundTensor& tensor : tensors) {
-        bytes_of_type[tensor.type] += tensor.bytes();
         const bool matrix = tensor.shape.size() >= 2;
         const bool embedding = is_one_of(embedding_names, tensor.name);
         if (embedding) cost.embedding_row_bytes = tensor.bytes() / std::max<std::uint64_t>(1, tensor.shape.front());
@@ -41,9 +39,7 @@ ModelCost count_model(const models::Model& model) {
         (head ? cost.head_multiplies : cost.layer_multiplies) += tensor.elements();
         if (quant::type_info(tensor.type).law_width > 0) cost.integer_multiplies += tensor.elements();
     }
-    const auto main = std::max_element(bytes_of_type.begin(), bytes_of_type.end(),
-                                       [](const auto& a, const auto& b) { return a.second < b.second; });
-    if (main != bytes_of_type.end()) cost.main_type = quant::type_info(main->first).name;
+    cost.main_type = main_type(tensors);
     return cost;
 }
 

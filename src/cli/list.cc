@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/main_type.h"
 #include "cli/units.h"
 #include "formats/model_file.h"
 #include "formats/printable.h"
@@ -26,13 +26,9 @@ struct Contents {
 Result<Contents> look_into(const std::string& path) {
     PUNA_TRY(const std::shared_ptr<const formats::ModelFile> file, formats::read_model_file(path));
     Contents contents{.architecture = file->architecture};
-    std::map<quant::TensorType, std::uint64_t> bytes;
-    for (const formats::FoundTensor& tensor : file->tensors) {
+    contents.type = main_type(file->tensors);
+    for (const formats::FoundTensor& tensor : file->tensors)
         contents.parameters += tensor.elements();
-        bytes[tensor.type] += tensor.bytes();
-    }
-    const auto most = std::ranges::max_element(bytes, {}, [](const auto& share) { return share.second; });
-    if (most != bytes.end()) contents.type = quant::type_info(most->first).name;
     return contents;
 }
 

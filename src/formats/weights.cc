@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/shard_name.h"
 #include "base/try.h"
 #include "formats/folder.h"
 #include "formats/printable.h"
@@ -26,28 +27,17 @@ constexpr std::string_view index_ending = ".index.json";
 /// Of files that an index lists.
 constexpr std::array<std::string_view, 2> weights_endings = {".safetensors", ".bin"};
 
-bool has_digits(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 /// "model.safetensors.index.json" for "model-00001-of-00002.safetensors"; nullopt for a file that is not one of
 /// several.
 std::optional<std::string> index_of_shard(const std::string& path) {
-    constexpr std::size_t digits = 5;
-    constexpr std::string_view of = "-of-";
     const auto* const ending = std::find_if(weights_endings.begin(), weights_endings.end(),
                                             [&](std::string_view e) { return path.ends_with(e); });
     if (ending == weights_endings.end()) return std::nullopt;
     std::string_view rest = path;
     rest.remove_suffix(ending->size());
-    if (rest.size() < 2 * digits + of.size() + 1) return std::nullopt;
-    const std::string_view count = rest.substr(rest.size() - digits);
-    const std::string_view number = rest.substr(rest.size() - 2 * digits - of.size(), digits);
-    const std::size_t dash = rest.size() - 2 * digits - of.size() - 1;
-    const bool is_shard = has_digits(count) && has_digits(number) && rest[dash] == '-' &&
-                          rest.substr(rest.size() - digits - of.size(), of.size()) == of;
-    if (!is_shard) return std::nullopt;
-    return fmt::format("{}{}{}", rest.substr(0, dash), *ending, index_ending);
+    const auto shard = base::parse_shard_name(rest);
+    if (!shard) return std::nullopt;
+    return fmt::format("{}{}{}", shard->model, *ending, index_ending);
 }
 
 Error no_weights(const std::string& folder, const std::vector<std::string>& names) {

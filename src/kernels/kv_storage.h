@@ -27,7 +27,13 @@ inline constexpr std::int64_t kv_scaled_values = 32;  // of q8_0, that share a s
     return 0;
 }
 
-/// Stores 32 values, `stride` apart, as integers of -127 ... 127 (`step` apart), and returns their scale: NaN if one of
+/// Bytes of K, or of V, of one head in a block.
+[[gnu::always_inline]] inline std::size_t kv_half_bytes(const KvShape& shape) {
+    return static_cast<std::size_t>(
+        kv_bytes(shape.type, static_cast<std::uint64_t>(shape.head_dim * kv_block_positions)));
+}
+
+/// Stores 32 values as integers of -127 ... 127 (`step` apart), and returns their scale: NaN if one of
 /// the values is not finite.
 [[gnu::always_inline]] inline float quantize_kv(const float* x, std::int8_t* q, std::int64_t step) {
     float largest = 0.0F;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/shard_name.h"
 #include "base/system_error.h"
 #include "base/text_file.h"
 #include "base/try.h"
@@ -17,22 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view extension = ".gguf";
 constexpr std::size_t most_named = 20;  // in a message
-
-/// "name-00001-of-00004" is shard 1 of "name"; nullopt for any other name.
-struct Shard {
-    std::string model;
-    bool first;
-};
-std::optional<Shard> shard_of(std::string_view stem) {
-    constexpr std::string_view pattern = "-ddddd-of-ddddd";
-    if (stem.size() <= pattern.size()) return std::nullopt;
-    const std::string_view tail = stem.substr(stem.size() - pattern.size());
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-        const bool digit = tail[i] >= '0' && tail[i] <= '9';
-        if (pattern[i] == 'd' ? !digit : tail[i] != pattern[i]) return std::nullopt;
-    }
-    return Shard{std::string(stem.substr(0, stem.size() - pattern.size())), tail.substr(1, 5) == "00001"};
-}
 
 std::uint64_t size_of(const fs::directory_entry& entry) {
     std::error_code failure;
@@ -62,15 +47,15 @@ void add(std::vector<StoredModel>& models, const fs::directory_entry& entry) {
     }
     if (!name.ends_with(extension) || !entry.is_regular_file(ignored)) return;
     const std::string stem = name.substr(0, name.size() - extension.size());
-    const auto shard = shard_of(stem);
-    if (!shard) {
+    const auto shard = base::parse_shard_name(stem);
+    if (!shard || shard->model.empty()) {
         models.push_back({stem, path, size_of(entry)});
         return;
     }
     auto model = std::ranges::find(models, shard->model, &StoredModel::name);
-    if (model == models.end()) model = models.insert(models.end(), {shard->model, path, 0});
+    if (model == models.end()) model = models.insert(models.end(), {std::string(shard->model), path, 0});
     model->bytes += size_of(entry);
-    if (shard->first) model->path = path;
+    if (shard->number == "00001") model->path = path;
 }
 
 std::string names_of(const std::vector<StoredModel>& models) {

@@ -2,9 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
-#include <fstream>
 
-#include "cli/fixture.h"
+#include "cli/same_model.h"
 #include "support/test_data.h"
 
 namespace puna::cli {
@@ -12,22 +11,10 @@ namespace {
 
 using testing::HasSubstr;
 
-class Ggml : public CommandLine {
+class Ggml : public SameModel {
   protected:
     const std::string model = support::model_data + "ggml/llama1_f16.bin";
     const std::string original = support::model_data + "ggml/llama1_f16.gguf";
-
-    static Json ids_of(const std::string& path) {
-        return json_of({"run", "-m", path, "-p", "the llama", "-n", "8", "--temp", "0"})["ids"];
-    }
-    /// Metadata differ: a GGUF file states its type.
-    static Json differing_tensors(const std::string& a, const std::string& b) {
-        return single_line(run_puna({"diff", a, b, "--json"}).out)["tensors"];
-    }
-    static std::string content(const std::string& path) {
-        std::ifstream in(path, std::ios::binary);
-        return {std::istreambuf_iterator<char>(in), {}};
-    }
 };
 
 TEST_F(Ggml, RunsAndTokenizesLikeTheGgufFile) {

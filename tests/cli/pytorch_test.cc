@@ -3,9 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
-#include <fstream>
 
-#include "cli/fixture.h"
+#include "cli/same_model.h"
 #include "formats/pytorch_image.h"
 #include "support/test_data.h"
 
@@ -14,23 +13,12 @@ namespace {
 
 using testing::HasSubstr;
 
-class PyTorch : public CommandLine {
+class PyTorch : public SameModel {
   protected:
     const std::string meta = support::model_data + "pytorch/meta";
     const std::string shards = support::model_data + "pytorch/shards";
     const std::string stream = support::model_data + "pytorch/stream";
     const std::string original = support::model_data + "ggml/llama1_f16.gguf";
-
-    static Json ids_of(const std::string& path) {
-        return json_of({"run", "-m", path, "-p", "the llama", "-n", "8", "--temp", "0"})["ids"];
-    }
-    static Json differing_tensors(const std::string& a, const std::string& b) {
-        return single_line(run_puna({"diff", a, b, "--json"}).out)["tensors"];
-    }
-    static std::string content(const std::string& path) {
-        std::ifstream in(path, std::ios::binary);
-        return {std::istreambuf_iterator<char>(in), {}};
-    }
 };
 
 TEST_F(PyTorch, RunsAndTokenizesLikeTheGgufFile) {

@@ -14,12 +14,6 @@ namespace puna::kernels::algorithms {
 
 inline constexpr int most_rows = 4;  // query rows that share one reading of K and V
 
-/// Bytes of K, or of V, of one head in a block.
-static inline std::size_t kv_half_bytes(const KvShape& shape) {
-    return static_cast<std::size_t>(
-        kv_bytes(shape.type, static_cast<std::uint64_t>(shape.head_dim * kv_block_positions)));
-}
-
 static inline std::size_t kv_block_bytes(const KvShape& shape) {
     return static_cast<std::size_t>(2 * shape.kv_heads) * kv_half_bytes(shape);
 }

@@ -169,12 +169,6 @@ void rope(float* x, std::int64_t heads, std::int64_t head_dim, std::int64_t rota
 // Under q8_0 the integers of K are followed by their scales, [head_dim / 32][32], and those of V by theirs,
 // [32][head_dim / 32].
 
-/// Bytes of K, or of V, of one head.
-std::size_t kv_half_bytes(const KvShape& shape) {
-    return static_cast<std::size_t>(
-        kv_bytes(shape.type, static_cast<std::uint64_t>(shape.head_dim * kv_block_positions)));
-}
-
 std::size_t kv_block_bytes(const KvShape& shape) {
     return static_cast<std::size_t>(2 * shape.kv_heads) * kv_half_bytes(shape);
 }
