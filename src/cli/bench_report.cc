@@ -9,7 +9,10 @@ namespace {
 
 /// The number type that most multiplies of a model use.
 std::string_view multiply_type(const ModelCost& cost, kernels::Activations activations) {
-    if (activations == kernels::Activations::bf16_tiles) return kernels::activations_name(activations);
+    using kernels::Activations;
+    if (activations == Activations::bf16_tiles || activations == Activations::bf16_lanes) {
+        return kernels::activations_name(activations);
+    }
     const std::uint64_t all = cost.layer_multiplies + cost.head_multiplies;
     const bool quantized = 2 * cost.integer_multiplies > all;
     return kernels::activations_name(quantized ? activations : kernels::Activations::float32);

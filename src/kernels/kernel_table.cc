@@ -13,21 +13,31 @@ namespace puna::kernels {
 namespace {
 
 #if defined(__x86_64__)
-/// Put together here: code of the set's own translation unit must not run before its CPU is known.
+// Put together here: code of a set's own translation unit must not run before its CPU is known.
+
+/// `base` with the entries that are not null in `own`.
+KernelTable with_entries(KernelTable base, const KernelTable& own) {
+    const auto take = [](auto& entry, const auto& other) {
+        if (other != nullptr) entry = other;
+    };
+    base.name = own.name;
+    base.defaults = own.defaults;
+    base.bf16 = own.bf16;
+    take(base.matmul_scratch_bytes, own.matmul_scratch_bytes);
+    take(base.matmul, own.matmul);
+    take(base.activation_group, own.activation_group);
+    take(base.activation_row_bytes, own.activation_row_bytes);
+    take(base.prepare_activations, own.prepare_activations);
+    return base;
+}
+
 const KernelTable& amx_table() {
-    static const KernelTable table = [] {
-        const KernelTable& own = amx_entries();
-        KernelTable made = avx512_table();
-        made.name = own.name;
-        made.defaults = own.defaults;
-        made.bf16 = own.bf16;
-        made.matmul_scratch_bytes = own.matmul_scratch_bytes;
-        made.matmul = own.matmul;
-        made.activation_group = own.activation_group;
-        made.activation_row_bytes = own.activation_row_bytes;
-        made.prepare_activations = own.prepare_activations;
-        return made;
-    }();
+    static const KernelTable table = with_entries(avx512_table(), amx_entries());
+    return table;
+}
+
+const KernelTable& avx512_with_bf16_table() {
+    static const KernelTable table = with_entries(avx512_table(), avx512_bf16_entries());
     return table;
 }
 #endif
@@ -49,7 +59,8 @@ std::string_view activations_name(Activations activations) {
         case Activations::float32: return "float32";
         case Activations::int16: return "int16";
         case Activations::int8: return "int8";
-        case Activations::bf16_tiles: return "bf16";
+        case Activations::bf16_tiles:
+        case Activations::bf16_lanes: return "bf16";
     }
     return "unknown";
 }
@@ -69,6 +80,7 @@ std::string_view law_id(Activations activations) {
         case Activations::int16: return "int/1";
         case Activations::int8: return "int8/1";
         case Activations::bf16_tiles: return "bf16-amx/1";
+        case Activations::bf16_lanes: return "bf16-avx512/1";
     }
     return "unknown";
 }
@@ -76,11 +88,15 @@ std::string_view law_id(Activations activations) {
 std::span<const KernelSet> all_kernel_sets() {
     static const auto sets = [] {
         const base::CpuFeatures& cpu = base::cpu_features();
+#if defined(__x86_64__)
+        const bool has_bf16_lanes = cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16 && cpu.gfni;
+#endif
         return std::to_array<KernelSet>({
 #if defined(__x86_64__)
-            {&amx_table(), cpu.amx_bf16 && cpu.amx_int8 && cpu.avx512 && cpu.avx512_vnni && cpu.avx512_bf16 && cpu.gfni,
+            {&amx_table(), cpu.amx_bf16 && cpu.amx_int8 && has_bf16_lanes,
              "AMX with INT8 and BF16, AVX-512 F, BW, DQ, VL, VNNI and BF16, and GFNI"},
-            {&avx512_table(), cpu.avx512 && cpu.avx512_vnni && cpu.avx2, "AVX-512 F, BW, DQ, VL and VNNI"},
+            {has_bf16_lanes ? &avx512_with_bf16_table() : &avx512_table(), cpu.avx512 && cpu.avx512_vnni && cpu.avx2,
+             "AVX-512 F, BW, DQ, VL and VNNI"},
             {&avx2_table(), cpu.avx2, "AVX2, FMA, F16C and BMI2"},
 #elif defined(__aarch64__)
             {&neon_table(), cpu.neon, "Advanced SIMD"},
@@ -129,11 +145,12 @@ Result<Activations> select_activations(std::string_view name, const KernelTable&
         if (table.bf16 != Activations::float32) return table.bf16;
         return Error{
             ErrorCode::unsupported_activations,
-            fmt::format("activations 'bf16' need AMX with BF16, and the kernel set '{}' does not use it", table.name),
+            fmt::format("activations 'bf16' need AMX with BF16, or AVX512-BF16 and GFNI; the kernel set '{}' uses "
+                        "neither here",
+                        table.name),
             std::string(choices)};
     }
-    for (const Activations kind :
-         {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles}) {
+    for (const Activations kind : all_activations) {
         if (name != law_id(kind) && name != activations_name(kind)) continue;
         if (table.matmul(quant::TensorType::F32, kind) != nullptr) return kind;
         return Error{ErrorCode::unsupported_activations,

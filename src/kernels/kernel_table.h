@@ -16,14 +16,16 @@
 namespace puna::kernels {
 
 /// How activations enter a product with weights: each has its numeric law. F32, F16 and BF16 weights take float32 where
-/// integers are asked for. `bf16_tiles` is bf16 in the order of AMX.
-enum class Activations : std::uint8_t { float32, int16, int8, bf16_tiles };
+/// integers are asked for. `bf16_tiles` is bf16 in the order of AMX, `bf16_lanes` in that of AVX512-BF16.
+enum class Activations : std::uint8_t { float32, int16, int8, bf16_tiles, bf16_lanes };
+inline constexpr Activations all_activations[] = {Activations::float32, Activations::int16, Activations::int8,
+                                                  Activations::bf16_tiles, Activations::bf16_lanes};
 /// How keys and values are stored (kv_storage.h). q8_0 needs heads of a multiple of 32.
 enum class KvType : std::uint8_t { f32, f16, q8_0 };
 
 std::string_view activations_name(Activations activations);
 std::string_view kv_type_name(KvType type);
-/// The id of the numeric law that products obey: "f32/1", "int/1", "int8/1", "bf16-amx/1".
+/// The id of the numeric law that products obey: "f32/1", "int/1", "int8/1", "bf16-amx/1", "bf16-avx512/1".
 std::string_view law_id(Activations activations);
 
 /// A row-major matrix [rows][columns] of weights, as it lies in the file (no alignment is assumed).

@@ -11,6 +11,8 @@ const KernelTable& generic_table();
 #if defined(__x86_64__)
 const KernelTable& avx2_table();
 const KernelTable& avx512_table();
+/// What avx512 has of its own on a CPU with AVX512-BF16 and GFNI; the other entries are null.
+const KernelTable& avx512_bf16_entries();
 /// Up to this many rows of activations amx multiplies integers as avx512 does: they are bound by reading the weights,
 /// at which vectors are better.
 inline constexpr std::int64_t amx_vector_rows = 4;

@@ -168,8 +168,8 @@ TEST(KernelSets, ThisMachineHasOneToCompare) {
 /// The laws under which a type is computed; F32, F16 and BF16 have no integer law, and some types are only decoded.
 std::vector<Activations> kinds_for(const TypeInfo& type) {
     if (type.decoded_only) return {Activations::float32};
-    if (type.law_width == 0) return {Activations::float32, Activations::bf16_tiles};
-    return {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles};
+    if (type.law_width == 0) return {Activations::float32, Activations::bf16_tiles, Activations::bf16_lanes};
+    return {std::begin(all_activations), std::end(all_activations)};
 }
 
 class MatmulTest : public testing::TestWithParam<TypeInfo> {};
@@ -228,7 +228,8 @@ TEST(PrepareActivations, NotANumberIsRefusedBySetsAlike) {
             for (const std::size_t at : {0u, 17u, 31u, 63u}) {
                 std::vector<float> x(64, 1.0F);
                 x[at] = bad;
-                for (const Activations kind : {Activations::int16, Activations::int8, Activations::bf16_tiles}) {
+                for (const Activations kind : all_activations) {
+                    if (kind == Activations::float32) continue;
                     if (set.table->matmul(TensorType::Q4_0, kind) == nullptr) continue;
                     const std::size_t row_bytes = set.table->activation_row_bytes(kind, 64);
                     Scratch row(row_bytes);

@@ -3,7 +3,7 @@
 
     symbols_test.py OBJECT_LIST COMPILER
 
-OBJECT_LIST: a file that names the objects of the kernels, one a line. Objects under kernels/avx2/, avx512/ and amx/
+OBJECT_LIST: a file that names the objects of the kernels, one a line. Objects under kernels/avx2/, avx512/, avx512_bf16/ and amx/
 may hold no weak symbol: the linker keeps one of several, and might hand code for a newer CPU to an older one. What
 they export is theirs alone: names in puna::kernels, and in no two sets. COMPILER makes the small objects on which the
 check is itself tested.
@@ -16,7 +16,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-SETS = ("avx2", "avx512", "amx")
+SETS = ("avx2", "avx512", "avx512_bf16", "amx")
 # As nm prints them: weak (W, V), unique over the process (u), chosen at load time (i), common (C). A reference to
 # something weak that is defined elsewhere (w, v without an address) gives nothing away.
 SHARED = set("WVwvuiC")

@@ -35,8 +35,7 @@ std::vector<support::SessionOptions> all_ways() {
     std::vector<support::SessionOptions> ways;
     for (const kernels::KernelSet& set : kernels::all_kernel_sets()) {
         if (!set.available) continue;
-        for (const Activations kind :
-             {Activations::float32, Activations::int16, Activations::int8, Activations::bf16_tiles}) {
+        for (const Activations kind : kernels::all_activations) {
             if (set.table->matmul(quant::TensorType::F32, kind) == nullptr) continue;
             ways.push_back({.isa = std::string(set.table->name), .activations = kind, .kv = kernels::KvType::f16});
         }

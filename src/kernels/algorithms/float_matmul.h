@@ -39,13 +39,14 @@ struct KPart {
 
 /// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations. Of the
 /// sixteen lanes S holds some in registers at a time, and K is run through for each of them. Lanes are carried from
-/// part to part: carry [R][M][lanes].
-template <typename L, typename S, int R, int M, typename T>
-void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_stride, KPart part, float* carry,
-                float* y, std::int64_t y_stride) {
+/// part to part: carry [R][M][lanes]. An element is what a lane takes at a time: a float, or whatever `load` and
+/// S::fma make of it.
+template <typename L, typename S, int R, int M, typename T, typename X>
+void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stride, KPart part, float* carry, float* y,
+                std::int64_t y_stride) {
     const std::int64_t whole = part.end / lanes * lanes;
     T last_w[R][lanes];  // the columns beyond `whole`, and zeros
-    float last_x[M][lanes];
+    X last_x[M][lanes];
     if (whole < part.end) {
         for (int r = 0; r < R; ++r)
             copy_partial(w + static_cast<std::size_t>(r) * w_stride + whole, part.end - whole, last_w[r]);
@@ -58,11 +59,11 @@ void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_
             for (int m = 0; m < M; ++m)
                 sums[r][m] = part.begin == 0 ? S::set(0.0F) : S::load(carry + (r * M + m) * lanes + lane);
         }
-        const auto accumulate = [&](const T* ws, std::size_t ws_stride, const float* xs, std::size_t xs_stride)
+        const auto accumulate = [&](const T* ws, std::size_t ws_stride, const X* xs, std::size_t xs_stride)
                                     PUNA_INLINE_LAMBDA {
-                                        typename S::F x_lanes[M];
+                                        decltype(load<S>(xs)) x_lanes[M];
                                         for (int m = 0; m < M; ++m)
-                                            x_lanes[m] = S::load(xs + static_cast<std::size_t>(m) * xs_stride);
+                                            x_lanes[m] = load<S>(xs + static_cast<std::size_t>(m) * xs_stride);
                                         for (int r = 0; r < R; ++r) {
                                             const auto w_lanes = load<S>(ws + static_cast<std::size_t>(r) * ws_stride);
                                             for (int m = 0; m < M; ++m)
@@ -93,8 +94,8 @@ void float_tile(const T* w, std::size_t w_stride, const float* x, std::size_t x_
 
 /// All of `rows` x `x_rows`, in tiles of R x M and what is left over, by parts of K of `part_columns`: as many as there
 /// are columns, or, for at most most_float_panel_rows rows, fewer.
-template <typename L, typename S, int R, int M, typename T>
-void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const float* x, std::size_t x_stride,
+template <typename L, typename S, int R, int M, typename T, typename X>
+void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x, std::size_t x_stride,
                  std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, float* y,
                  std::int64_t y_stride) {
     alignas(64) float carry[most_float_panel_rows * M * lanes];

@@ -30,7 +30,8 @@ MatmulFn find_integer_matmul(quant::TensorType type) {
 template <typename L>
 MatmulFn matmul(quant::TensorType type, Activations activations) {
     const quant::TypeInfo& info = quant::type_info(type);
-    if (!info.computes() || activations == Activations::bf16_tiles) return nullptr;
+    if (!info.computes()) return nullptr;
+    if (activations == Activations::bf16_tiles || activations == Activations::bf16_lanes) return nullptr;
     if (activations == Activations::float32 || info.law_width == 0) return float_matmul<L>;
     using Few = typename L::Few;
     if (activations == Activations::int16) {

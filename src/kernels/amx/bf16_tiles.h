@@ -21,14 +21,9 @@ namespace {
 
 std::size_t panel_cache_bytes();
 
-inline constexpr std::int64_t chunk_lines = 8;
 inline constexpr std::int64_t part_lines = 8;
 inline constexpr std::int64_t most_panel_rows = 256;
 inline constexpr std::int64_t pair_rows = 2 * tile_side;  // rows of weights that share a reading of the activations
-
-constexpr std::int64_t lines_for(std::int64_t columns) {
-    return (columns + line_elements - 1) / line_elements;
-}
 
 /// Rows of weights of a panel: at most 128, and what `panel_cache_bytes` holds.
 inline std::int64_t panel_rows_for(std::int64_t columns) {
@@ -61,14 +56,13 @@ struct PackedRows {
 inline bool pack_rows(const ActivationMatrix& to, std::int64_t first_row, std::int64_t rows, const float* x) {
     const std::int64_t lines = lines_for(to.columns);
     std::byte* out = to.data + static_cast<std::size_t>(first_row) * to.row_bytes;
-    const __m512i exponent = words(0x7f80);
-    __mmask32 not_finite = 0;
+    bool finite = true;
     for (std::int64_t line = 0; line < lines; ++line) {
         const std::int64_t k = line * line_elements;
         __m512 vectors[tile_side] = {};
         for (std::int64_t r = 0; r < rows; ++r) {
             const __m512i values = line_of(x + r * to.columns + k, to.columns - k);
-            not_finite |= _mm512_cmpeq_epi16_mask(_mm512_and_si512(values, exponent), exponent);
+            finite = finite && all_finite(values);
             vectors[r] = _mm512_castsi512_ps(values);
         }
         if (to.rows == 1) {
@@ -79,44 +73,10 @@ inline bool pack_rows(const ActivationMatrix& to, std::int64_t first_row, std::i
         for (std::size_t i = 0; i < tile_side; ++i)
             _mm512_store_ps(out + static_cast<std::size_t>(line) * tile_bytes + i * line_bytes, vectors[i]);
     }
-    return not_finite == 0;
+    return finite;
 }
 
-// --- weights --------------------------------------------------------------------------------------------------------
-
-/// Lines [first, first + count) of one row of `columns` weights, `tile_bytes` apart; count is at most 8.
-template <typename T>
-PUNA_INLINE void decode_lines(const std::byte* row, std::int64_t columns, std::int64_t first, std::int64_t count,
-                              std::byte* out) {
-    if constexpr (T::lines == 8) {
-        T::decode(row + static_cast<std::size_t>(first / 8) * T::block_bytes, out, tile_bytes);
-        return;
-    }
-    const std::byte* block = row + static_cast<std::size_t>(first) * T::block_bytes;
-    const auto at = [&](int i) { return block + static_cast<std::size_t>(i) * T::block_bytes; };
-    const auto to = [&](int i) { return out + static_cast<std::size_t>(i) * tile_bytes; };
-    if constexpr (T::lines == 1) {
-        if (count == chunk_lines) {
-#pragma GCC unroll 4
-            for (int i = 0; i < chunk_lines; i += 2)
-                T::decode(at(i), at(i + 1), to(i), to(i + 1));
-            return;
-        }
-        for (int i = 0; i < count; i += 2) {
-            const int next = i + 1 < count ? i + 1 : i;  // the one block that is left is decoded twice
-            T::decode(at(i), at(next), to(i), to(next));
-        }
-    } else if constexpr (T::lines == 0) {
-        if ((first + count) * line_elements <= columns && count == chunk_lines) {
-#pragma GCC unroll 8
-            for (int i = 0; i < chunk_lines; ++i)
-                T::decode(at(i), line_elements, to(i));
-            return;
-        }
-        for (int i = 0; i < count; ++i)
-            T::decode(at(i), columns - (first + i) * line_elements, to(i));
-    }
-}
+// --- products -------------------------------------------------------------------------------------------------------
 
 /// Stores an accumulator [16 rows of weights][16 rows of activations] as y[m][r], as far as there are rows.
 PUNA_INLINE void store_outputs(const float* accumulator, std::int64_t weight_rows, std::int64_t activation_rows,
@@ -129,8 +89,6 @@ PUNA_INLINE void store_outputs(const float* accumulator, std::int64_t weight_row
     for (std::int64_t m = 0; m < activation_rows; ++m)
         _mm512_mask_storeu_ps(y + m * y_stride, mask, vectors[m]);
 }
-
-// --- products -------------------------------------------------------------------------------------------------------
 
 /// Up to sixteen rows of activations: decoding bounds it, then memory. While the lines of one chunk of K are decoded,
 /// the tiles of the chunk before are multiplied, one product for every two rows: their stores have reached the cache,
@@ -174,7 +132,8 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
                 decode_lines<T>(weights + static_cast<std::size_t>(r) * w.row_bytes, w.columns, chunk * chunk_lines,
                                 least(lines - chunk * chunk_lines, chunk_lines),
                                 decoded + static_cast<std::size_t>(r / tile_side * chunk_lines) * tile_bytes +
-                                    static_cast<std::size_t>(r % tile_side) * line_bytes);
+                                    static_cast<std::size_t>(r % tile_side) * line_bytes,
+                                tile_bytes);
                 algorithms::fetch(ahead, share, /*near=*/false);
                 ahead += share;
             }
@@ -255,7 +214,7 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
                              static_cast<std::size_t>(r % tile_side) * line_bytes;
             for (std::int64_t line = 0; line < lines; line += chunk_lines) {
                 decode_lines<T>(row, w.columns, line, least(lines - line, chunk_lines),
-                                out + static_cast<std::size_t>(line) * tile_bytes);
+                                out + static_cast<std::size_t>(line) * tile_bytes, tile_bytes);
             }
         }
         const std::int64_t pairs = (rows_here + pair_rows - 1) / pair_rows;

@@ -23,26 +23,7 @@ void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row
 }
 
 MatmulFn find_matmul_bf16(quant::TensorType type) {
-    using quant::TensorType;
-    switch (type) {
-        case TensorType::F32: return matmul_bf16<F32Lines>;
-        case TensorType::F16: return matmul_bf16<F16Lines>;
-        case TensorType::BF16: return matmul_bf16<BF16Lines>;
-        case TensorType::Q4_0: return matmul_bf16<Q4_0Lines>;
-        case TensorType::Q4_1: return matmul_bf16<Q4_1Lines>;
-        case TensorType::Q5_0: return matmul_bf16<Q5_0Lines>;
-        case TensorType::Q5_1: return matmul_bf16<Q5_1Lines>;
-        case TensorType::Q8_0: return matmul_bf16<Q8_0Lines>;
-        case TensorType::Q2_K: return matmul_bf16<Q2_KLines>;
-        case TensorType::Q3_K: return matmul_bf16<Q3_KLines>;
-        case TensorType::Q4_K: return matmul_bf16<Q4_KLines>;
-        case TensorType::Q5_K: return matmul_bf16<Q5_KLines>;
-        case TensorType::Q6_K: return matmul_bf16<Q6_KLines>;
-        case TensorType::IQ4_NL: return matmul_bf16<IQ4_NLLines>;
-        case TensorType::IQ4_XS: return matmul_bf16<IQ4_XSLines>;
-        case TensorType::MXFP4: return matmul_bf16<MXFP4Lines>;
-        default: return nullptr;
-    }
+    return with_lines(type, []<typename Lines>(Lines) -> MatmulFn { return matmul_bf16<Lines>; });
 }
 
 template <int Planes, typename Type>

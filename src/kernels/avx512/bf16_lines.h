@@ -23,6 +23,11 @@ namespace {
 
 inline constexpr std::int64_t line_elements = 32;
 inline constexpr std::size_t line_bytes = 64;
+inline constexpr std::int64_t chunk_lines = 8;  // that are decoded together: a block of 256
+
+constexpr std::int64_t lines_for(std::int64_t columns) {
+    return (columns + line_elements - 1) / line_elements;
+}
 
 /// float of every f16, by its bits: a table in the second-level cache is cheaper than a conversion per block.
 alignas(64) float half_values[1 << 16];
@@ -228,6 +233,12 @@ PUNA_INLINE __m512i line_of(const void* floats, std::int64_t valid) {
     const __mmask32 keep = FloatLines<128>::mask(valid);
     return to_bf16(_mm512_maskz_loadu_ps(static_cast<__mmask16>(keep), p),
                    _mm512_maskz_loadu_ps(static_cast<__mmask16>(keep >> 16), p + 64));
+}
+
+/// Whether none of a line's values is a NaN or an infinity.
+PUNA_INLINE bool all_finite(__m512i line) {
+    const __m512i exponent = words(0x7f80);
+    return _mm512_cmpeq_epi16_mask(_mm512_and_si512(line, exponent), exponent) == 0;
 }
 
 struct F32Lines : FloatLines<128> {
@@ -453,6 +464,69 @@ struct IQ4_XSLines : Lines256<136> {
         }
     }
 };
+
+// --- rows
+// -----------------------------------------------------------------------------------------------------------------
+
+/// Lines [first, first + count) of one row of `columns` weights, `stride` bytes apart; `first` is a multiple of 8, and
+/// count is at most 8.
+template <typename T>
+PUNA_INLINE void decode_lines(const std::byte* row, std::int64_t columns, std::int64_t first, std::int64_t count,
+                              std::byte* out, std::size_t stride) {
+    if constexpr (T::lines == 8) {
+        T::decode(row + static_cast<std::size_t>(first / 8) * T::block_bytes, out, stride);
+        return;
+    }
+    const std::byte* block = row + static_cast<std::size_t>(first) * T::block_bytes;
+    const auto at = [&](int i) { return block + static_cast<std::size_t>(i) * T::block_bytes; };
+    const auto to = [&](int i) { return out + static_cast<std::size_t>(i) * stride; };
+    if constexpr (T::lines == 1) {
+        if (count == chunk_lines) {
+#pragma GCC unroll 4
+            for (int i = 0; i < chunk_lines; i += 2)
+                T::decode(at(i), at(i + 1), to(i), to(i + 1));
+            return;
+        }
+        for (int i = 0; i < count; i += 2) {
+            const int next = i + 1 < count ? i + 1 : i;  // the one block that is left is decoded twice
+            T::decode(at(i), at(next), to(i), to(next));
+        }
+    } else if constexpr (T::lines == 0) {
+        if ((first + count) * line_elements <= columns && count == chunk_lines) {
+#pragma GCC unroll 8
+            for (int i = 0; i < chunk_lines; ++i)
+                T::decode(at(i), line_elements, to(i));
+            return;
+        }
+        for (int i = 0; i < count; ++i)
+            T::decode(at(i), columns - (first + i) * line_elements, to(i));
+    }
+}
+
+/// Calls `make` with the decoder of a type, and gives what it gives; null for a type without one.
+template <typename Make>
+auto with_lines(quant::TensorType type, const Make& make) -> decltype(make(F32Lines{})) {
+    using quant::TensorType;
+    switch (type) {
+        case TensorType::F32: return make(F32Lines{});
+        case TensorType::F16: return make(F16Lines{});
+        case TensorType::BF16: return make(BF16Lines{});
+        case TensorType::Q4_0: return make(Q4_0Lines{});
+        case TensorType::Q4_1: return make(Q4_1Lines{});
+        case TensorType::Q5_0: return make(Q5_0Lines{});
+        case TensorType::Q5_1: return make(Q5_1Lines{});
+        case TensorType::Q8_0: return make(Q8_0Lines{});
+        case TensorType::Q2_K: return make(Q2_KLines{});
+        case TensorType::Q3_K: return make(Q3_KLines{});
+        case TensorType::Q4_K: return make(Q4_KLines{});
+        case TensorType::Q5_K: return make(Q5_KLines{});
+        case TensorType::Q6_K: return make(Q6_KLines{});
+        case TensorType::IQ4_NL: return make(IQ4_NLLines{});
+        case TensorType::IQ4_XS: return make(IQ4_XSLines{});
+        case TensorType::MXFP4: return make(MXFP4Lines{});
+        default: return nullptr;
+    }
+}
 
 }  // namespace
 }  // namespace puna::kernels

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/generic/float_law.h"
 #include "quant/half.h"
 
 namespace puna::kernels::generic {
@@ -34,6 +35,20 @@ inline float dot_tiles(const float* a, const float* b, std::int64_t n) {
         sum = flush(sum + flush(chain[0] + chain[1]));
     }
     return sum;
+}
+
+/// AVX512-BF16's VDPBF16PS over a row that zeros fill up to a multiple of 32: of each 32 of K lane j takes the pair
+/// (2j, 2j + 1), the odd one first. The lanes add as those of float32.
+inline float dot_pairs(const float* a, const float* b, std::int64_t n) {
+    float lane[lanes] = {};
+    const auto take = [&](std::int64_t k, float sum) {
+        return k < n ? flushed_fma(a[k], b[k], sum) : flushed_fma(0.0F, 0.0F, sum);
+    };
+    for (std::int64_t block = 0; block < n; block += 2 * lanes) {
+        for (std::int64_t j = 0; j < lanes; ++j)
+            lane[j] = take(block + 2 * j, take(block + 2 * j + 1, lane[j]));
+    }
+    return reduce_lanes(lane);
 }
 
 }  // namespace puna::kernels::generic

@@ -51,7 +51,8 @@ float dot_lanes(const float* a, const float* b, std::int64_t n) {
 }
 
 constexpr MatmulFn matmul_float32 = matmul_decoded<unrounded, dot_lanes>;
-constexpr MatmulFn matmul_bf16 = matmul_decoded<generic::round_to_bf16, generic::dot_tiles>;
+constexpr MatmulFn matmul_bf16_tiles = matmul_decoded<generic::round_to_bf16, generic::dot_tiles>;
+constexpr MatmulFn matmul_bf16_lanes = matmul_decoded<generic::round_to_bf16, generic::dot_pairs>;
 
 void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                     float* y, std::int64_t y_stride, std::byte*) {
@@ -87,7 +88,8 @@ void matmul_integer(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
 MatmulFn matmul(TensorType type, Activations activations) {
     const quant::TypeInfo& info = quant::type_info(type);
     if (!info.computes()) return nullptr;
-    if (activations == Activations::bf16_tiles) return matmul_bf16;
+    if (activations == Activations::bf16_tiles) return matmul_bf16_tiles;
+    if (activations == Activations::bf16_lanes) return matmul_bf16_lanes;
     return activations == Activations::float32 || info.law_width == 0 ? matmul_float32 : matmul_integer;
 }
 
@@ -109,7 +111,7 @@ bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std
         std::memcpy(row, x, static_cast<std::size_t>(to.columns) * sizeof(float));
         return true;
     }
-    if (to.kind == Activations::bf16_tiles) {
+    if (to.kind == Activations::bf16_tiles || to.kind == Activations::bf16_lanes) {
         auto* rounded = reinterpret_cast<float*>(row);
         for (std::int64_t k = 0; k < to.columns; ++k) {
             rounded[k] = generic::round_to_bf16(x[k]);
