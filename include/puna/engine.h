@@ -20,7 +20,10 @@ struct EngineOptions {
     std::string kv_type = "f16";       ///< "f16", "f32" or "q8_0"
     std::string isa = "auto";          ///< a kernel set; PUNA_ISA in the environment decides where this is "auto"
     bool pin_threads = false;          ///< each thread stays on a core of its own; needs as many cores as threads
-    std::string numa = {};             ///< where threads and working memory lie; as WeightMemory::numa
+    /// How long a thread without work spins before it sleeps, up to a second. None: 200, or 0 with more threads than
+    /// cores. Longer keeps threads awake between steps that come far apart, at the price of CPU time.
+    std::optional<std::uint32_t> spin_microseconds;
+    std::string numa = {};  ///< where threads and working memory lie; as WeightMemory::numa
 };
 
 /// What an engine settled on.

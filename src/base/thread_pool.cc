@@ -146,18 +146,18 @@ Result<void> ThreadPool::check_pinned(std::size_t threads) {
                  "use fewer threads, or do not pin them"};
 }
 
-Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads, bool pinned) {
+Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads, const ThreadOptions& options) {
     if (threads == 0 || threads > kMaxThreads) {
         return Error{ErrorCode::invalid_argument, fmt::format("{} threads cannot be used", threads),
                      fmt::format("choose 1 to {} threads", kMaxThreads)};
     }
     auto state = std::make_unique<State>();
-    if (pinned) {
+    if (options.pinned) {
         PUNA_CHECK(check_pinned(threads));
         state->cores = allowed_cpus();
         state->cores.resize(threads);
     }
-    state->spin = threads > usable_cores() ? kSpinOversubscribed : kSpin;
+    state->spin = options.spin.value_or(threads > usable_cores() ? kSpinOversubscribed : kSpin);
     state->workers.reserve(threads - 1);
     const BlockedSignals blocked;
     try {

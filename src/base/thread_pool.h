@@ -1,8 +1,10 @@
 // Fork-join over a fixed set of threads.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "base/cpu.h"
 #include "base/function_ref.h"
@@ -10,16 +12,22 @@
 
 namespace puna::base {
 
+/// How the threads of a pool behave; no choice changes what they compute.
+struct ThreadOptions {
+    bool pinned = false;  ///< each worker stays on a core of its own among those that the calling thread may use
+    /// How long a thread without work spins before it sleeps. None: 200 us, or 0 with more threads than usable cores.
+    std::optional<std::chrono::microseconds> spin;
+};
+
 /// `size() - 1` workers and the caller. Workers spin briefly between calls, then sleep, so an idle pool burns no CPU.
 /// `run` is for one thread at a time, and never waits for a worker that sleeps: the caller takes the indices itself.
 /// What was written before `run` is seen by the tasks, and what they wrote by the caller. Workers block the signals
 /// that are meant for the program's own threads.
 class ThreadPool {
   public:
-    /// `pinned`: each worker stays on a core of its own among those that the calling thread may use; the caller of
-    /// `run` does so by `pin_caller`. Errors: invalid_argument (0 or more than 1,024 threads; pinned, and more of them
-    /// than cores), out_of_memory (the system gives no more threads).
-    static Result<std::unique_ptr<ThreadPool>> create(std::size_t threads, bool pinned = false);
+    /// In a pinned pool the caller of `run` takes its core by `pin_caller`. Errors: invalid_argument (0 or more than
+    /// 1,024 threads; pinned, and more of them than cores), out_of_memory (the system gives no more threads).
+    static Result<std::unique_ptr<ThreadPool>> create(std::size_t threads, const ThreadOptions& options = {});
     /// Whether the calling thread's cores suffice for so many pinned threads. Errors: invalid_argument.
     static Result<void> check_pinned(std::size_t threads);
     ~ThreadPool();

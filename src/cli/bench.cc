@@ -173,7 +173,8 @@ Result<void> BenchCommand::bench_model(const std::string& name, const std::share
                                        const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
     const ModelCost cost = count_model(*model);
     for (const std::uint32_t threads : threads_) {
-        PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool, base::ThreadPool::create(threads, choice.pin_threads));
+        PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
+                 base::ThreadPool::create(threads, choice.thread_options));
         const base::CpuScope core = pool->pin_caller();
         for (const BenchTest& test : tests()) {
             const std::int64_t batch_rows = compute_.batch_size;
@@ -216,7 +217,8 @@ Result<void> BenchCommand::bench_models(const ComputeFlags::Choice& choice, cons
 Result<void> BenchCommand::bench_products(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
     if (!type_list_) return {};
     for (const auto& [threads, limits] : limits_) {
-        PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool, base::ThreadPool::create(threads, choice.pin_threads));
+        PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
+                 base::ThreadPool::create(threads, choice.thread_options));
         const base::CpuScope core = pool->pin_caller();
         PUNA_TRY(const std::vector<ProductRow> rows, measure_products(products_, choice, *pool, limits, interrupts));
         product_rows_.insert(product_rows_.end(), rows.begin(), rows.end());

@@ -14,6 +14,7 @@ namespace puna::cli {
 namespace {
 
 constexpr IntegerRange thread_range = {1, 1024};
+constexpr IntegerRange spin_range = {0, 1'000'000};
 
 }  // namespace
 
@@ -51,6 +52,9 @@ void ComputeFlags::declare_others(Flags& flags) {
     flags.text("--isa", "NAME", isa,
                "Force a kernel set; 'puna doctor' lists them (default: PUNA_ISA, or the fastest that runs here).");
     flags.flag("--pin", pin_threads, "Keep each thread on a core of its own.");
+    flags.integer(
+        "--spin", "MICROSECONDS", spin_range, spin_microseconds,
+        "How long a thread without work spins before it sleeps (default 200; 0 with more threads than cores).");
     flags.text(
         "--numa", "POLICY", numa,
         "On machines with several memory nodes: 'interleave' spreads memory over all, 'node=N' keeps threads and "
@@ -66,7 +70,9 @@ Result<ComputeFlags::Choice> ComputeFlags::choose() const {
     PUNA_TRY(base::NumaScope scope, base::NumaScope::enter(numa));
     const std::uint32_t chosen_threads = threads.value_or(base::usable_cores());
     if (pin_threads) PUNA_CHECK(base::ThreadPool::check_pinned(chosen_threads));
-    return Choice{table, chosen_activations, chosen_kv_type, chosen_threads, pin_threads, std::move(scope)};
+    base::ThreadOptions thread_options{.pinned = pin_threads, .spin = {}};
+    if (spin_microseconds) thread_options.spin = std::chrono::microseconds(*spin_microseconds);
+    return Choice{table, chosen_activations, chosen_kv_type, chosen_threads, thread_options, std::move(scope)};
 }
 
 EngineOptions ComputeFlags::engine_options() const {
@@ -77,6 +83,7 @@ EngineOptions ComputeFlags::engine_options() const {
     options.kv_type = kv_type_or_default();
     options.isa = isa;
     options.pin_threads = pin_threads;
+    options.spin_microseconds = spin_microseconds;
     options.numa = numa;
     return options;
 }

@@ -30,6 +30,7 @@ struct ComputeFlags {
     bool lock_weights = false;
     bool unmapped = false;
     bool pin_threads = false;
+    std::optional<std::uint32_t> spin_microseconds;
     std::string numa;
 
     /// What the names stand for on this machine.
@@ -38,7 +39,7 @@ struct ComputeFlags {
         kernels::Activations activations;
         kernels::KvType kv_type;
         std::uint32_t threads;
-        bool pin_threads;
+        base::ThreadOptions thread_options;
         base::NumaScope numa;  // while it lives, what is made lies where --numa says
     };
 

@@ -243,7 +243,7 @@ Result<void> ImatrixCommand::evaluate(const std::shared_ptr<const models::Model>
                                       const InterruptWatch& interrupts) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
-             base::ThreadPool::create(choice.threads, choice.pin_threads));
+             base::ThreadPool::create(choice.threads, choice.thread_options));
     const base::CpuScope core = pool->pin_caller();
     convert::ImatrixCollector collector(model->file(), options_.with_head, matrix_);
     options_.batch_rows = compute_.batch_size;

@@ -157,7 +157,7 @@ Result<convert::PerplexityResult> PerplexityCommand::measure(const std::shared_p
                                                              const InterruptWatch& interrupts) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
-             base::ThreadPool::create(choice.threads, choice.pin_threads));
+             base::ThreadPool::create(choice.threads, choice.thread_options));
     const base::CpuScope core = pool->pin_caller();
     convert::EvaluatorOptions measured = {.kernels = choice.kernels,
                                           .activations = choice.activations,

@@ -17,6 +17,7 @@ namespace puna::engine {
 namespace {
 
 constexpr std::uint32_t most_threads = 1024;
+constexpr std::uint32_t most_spin_microseconds = 1'000'000;
 constexpr std::uint32_t most_batch_rows = 65536;
 
 Result<void> check_options(const EngineOptions& options) {
@@ -30,7 +31,19 @@ Result<void> check_options(const EngineOptions& options) {
                      fmt::format("batch_size is {}, and must be from 1 to {}", options.batch_size, most_batch_rows),
                      "512 is a usual value"};
     }
+    if (options.spin_microseconds.value_or(0) > most_spin_microseconds) {
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("spin_microseconds is {}, and must be from 0 to {}", *options.spin_microseconds,
+                                 most_spin_microseconds),
+                     "200 is usual"};
+    }
     return {};
+}
+
+base::ThreadOptions thread_options(const EngineOptions& options) {
+    base::ThreadOptions chosen{.pinned = options.pin_threads, .spin = {}};
+    if (options.spin_microseconds) chosen.spin = std::chrono::microseconds(*options.spin_microseconds);
+    return chosen;
 }
 
 // Short enough to need no memory itself.
@@ -76,7 +89,7 @@ Result<void> Engine::set_up(const EngineOptions& options) {
     PUNA_TRY(const ContextPlan plan, plan_context(options.context_tokens, dimensions.context, memory));
     const std::int64_t batch_rows = rows_within(plan.tokens);
 
-    PUNA_TRY(pool_, base::ThreadPool::create(threads, options.pin_threads));
+    PUNA_TRY(pool_, base::ThreadPool::create(threads, thread_options(options)));
     PUNA_TRY(cache_, nn::KvCache::create(*kernels, shape, plan.tokens));
     PUNA_TRY(runner_, model_->create_runner({kernels, activations, pool_.get(), batch_rows}));
     scheduler_ = std::make_unique<Scheduler>(*runner_, *cache_,

@@ -176,7 +176,7 @@ TEST(ThreadPool, WorkersLeaveSignalsToTheProgram) {
 TEST(ThreadPool, PinnedThreadsKeepACoreEach) {
     const std::vector<std::uint32_t> cores = allowed_cpus();
     const std::size_t threads = std::min<std::size_t>(cores.size(), 4);
-    const auto pool = ThreadPool::create(threads, /*pinned=*/true);
+    const auto pool = ThreadPool::create(threads, {.pinned = true, .spin = {}});
     ASSERT_TRUE(pool.ok()) << pool.error().message;
     {
         const CpuScope core = (*pool)->pin_caller();
@@ -192,9 +192,22 @@ TEST(ThreadPool, PinnedThreadsKeepACoreEach) {
             EXPECT_EQ(seen[i], std::vector<std::uint32_t>{cores[i]});
     }
     EXPECT_EQ(allowed_cpus(), cores);
-    const auto too_many = ThreadPool::create(cores.size() + 1, /*pinned=*/true);
+    const auto too_many = ThreadPool::create(cores.size() + 1, {.pinned = true, .spin = {}});
     ASSERT_FALSE(too_many.ok());
     EXPECT_EQ(too_many.error().code, ErrorCode::invalid_argument);
+}
+
+TEST(ThreadPool, RunsEverythingHoweverLongThreadsSpin) {
+    for (const auto spin : {std::chrono::microseconds(0), std::chrono::microseconds(50'000)}) {
+        const auto pool = ThreadPool::create(3, {.pinned = false, .spin = spin});
+        ASSERT_TRUE(pool.ok()) << pool.error().message;
+        for (int call = 0; call < 20; ++call) {
+            std::vector<std::atomic<int>> times(50);
+            (*pool)->run(times.size(), [&](std::size_t index, std::size_t) { ++times[index]; });
+            for (const auto& count : times)
+                EXPECT_EQ(count, 1);
+        }
+    }
 }
 
 TEST(ThreadPool, AnImpossibleSizeIsAnError) {

@@ -22,8 +22,12 @@ class MemoryFlags : public CommandLine {
 
 TEST_F(MemoryFlags, NoneOfThemChangesTheText) {
     const Json plain = json_of(generate({}));
-    const std::vector<std::vector<std::string>> all = {
-        {"--no-mmap"}, {"--mlock"}, {"--pin", "-t", "1"}, {"--numa", "interleave"}, {"--no-mmap", "--numa", "node=0"}};
+    const std::vector<std::vector<std::string>> all = {{"--no-mmap"},
+                                                       {"--mlock"},
+                                                       {"--pin", "-t", "1"},
+                                                       {"--spin", "0"},
+                                                       {"--numa", "interleave"},
+                                                       {"--no-mmap", "--numa", "node=0"}};
     for (const auto& flags : all)
         EXPECT_EQ(json_of(generate(flags))["ids"], plain["ids"]) << flags.front();
 }
@@ -41,6 +45,8 @@ TEST_F(MemoryFlags, WhatCannotBeIsAnErrorBeforeTheModelIsLoaded) {
     EXPECT_THAT(node["hint"].get<std::string>(), HasSubstr("node"));
     EXPECT_EQ(error_of({"perplexity", "-m", "none.gguf", "-p", "a", "--numa", "all"}, 2)["code"], "invalid_argument");
     const Json pin = error_of({"chat", "none.gguf", "-p", "a", "--pin", "-t", "1024"}, 2);
+    const Json spin = error_of({"run", "-m", "none.gguf", "-p", "a", "--spin", "1000001"}, 2);
+    EXPECT_THAT(spin["message"].get<std::string>(), HasSubstr("--spin"));
     EXPECT_THAT(pin["message"].get<std::string>(), HasSubstr("1024 threads cannot be pinned"));
 }
 

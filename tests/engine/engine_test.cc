@@ -554,6 +554,8 @@ TEST(Create, ChecksTheOptions) {
         return engine.ok() ? Error{} : engine.error();
     };
     EXPECT_THAT(error([](auto& o) { o.threads = 1025; }).message, HasSubstr("threads is 1025"));
+    EXPECT_THAT(error([](auto& o) { o.spin_microseconds = 1000001; }).message,
+                HasSubstr("spin_microseconds is 1000001"));
     EXPECT_THAT(error([](auto& o) { o.batch_size = 0; }).message, HasSubstr("batch_size is 0"));
     EXPECT_THAT(error([](auto& o) { o.batch_size = 65537; }).message, HasSubstr("65536"));
     EXPECT_THAT(error([](auto& o) { o.context_tokens = 257; }).message, HasSubstr("256"));
