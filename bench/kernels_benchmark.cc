@@ -70,7 +70,12 @@ void multiply(benchmark::State& state, const KernelTable& set, const quant::Type
     const std::size_t row_bytes = columns / type.block_elements * type.block_bytes;
     const nn::Buffer<float> values = wave(columns * std::max(rows, weight_rows), 0.02F);
     const nn::Buffer<std::byte> weights = bytes(row_bytes * weight_rows);
-    type.from_float(values.data(), weights.data(), columns * weight_rows);
+    if (type.from_float != nullptr) {
+        type.from_float(values.data(), weights.data(), columns * weight_rows);
+    } else {  // codes without a pattern, scales of ordinary size
+        for (std::size_t i = 0; i < row_bytes * weight_rows; ++i)
+            weights.data()[i] = static_cast<std::byte>((i * 2654435761U >> 13) & 0x3fU);
+    }
     const kernels::WeightMatrix matrix{type.type, weight_rows, columns, weights.data(), row_bytes};
     const Prepared input = prepare(set, kind, rows, values.data());
     const nn::Buffer<std::byte> scratch = bytes(set.matmul_scratch_bytes(columns));
@@ -221,7 +226,7 @@ void enter_set(const KernelTable& set) {
         enter(fmt::format("prepare_activations/{}/{}", set.name, kind_name),
               [&set, kind](benchmark::State& state) { prepare_rows(state, set, kind); });
         for (const quant::TypeInfo& type : quant::all_types()) {
-            if (!type.computes() || type.from_float == nullptr || set.matmul(type.type, kind) == nullptr) continue;
+            if (!type.computes() || type.decoded_only || set.matmul(type.type, kind) == nullptr) continue;
             enter(fmt::format("matmul/{}/{}/{}", set.name, type.name, kind_name),
                   [&set, &type, kind](auto& state) { multiply(state, set, type, kind); })
                 ->Arg(1)

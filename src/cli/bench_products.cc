@@ -132,7 +132,7 @@ Result<std::vector<const quant::TypeInfo*>> parse_product_types(const std::strin
     std::vector<const quant::TypeInfo*> types;
     std::string names;
     for (const quant::TypeInfo& type : quant::all_types()) {
-        if (type.computes() && type.from_float != nullptr) {
+        if (type.from_float != nullptr || type.law_width > 0) {
             types.push_back(&type);
             names += fmt::format("{}{}", names.empty() ? "" : ", ", type.name);
         }

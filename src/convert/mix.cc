@@ -19,7 +19,8 @@ constexpr std::array mixes = {
     Mix{"Q4_K_M", TensorType::Q4_K, 15}, Mix{"Q4_K_S", TensorType::Q4_K, 14},   Mix{"Q4_1", TensorType::Q4_1, 3},
     Mix{"Q4_0", TensorType::Q4_0, 2},    Mix{"IQ4_NL", TensorType::IQ4_NL, 25}, Mix{"IQ4_XS", TensorType::IQ4_XS, 30},
     Mix{"MXFP4", TensorType::MXFP4, 38}, Mix{"Q3_K_L", TensorType::Q3_K, 13},   Mix{"Q3_K_M", TensorType::Q3_K, 12},
-    Mix{"Q3_K_S", TensorType::Q3_K, 11}, Mix{"Q2_K", TensorType::Q2_K, 10},
+    Mix{"Q3_K_S", TensorType::Q3_K, 11}, Mix{"Q2_K", TensorType::Q2_K, 10},     Mix{"NVFP4", TensorType::NVFP4, 39},
+    Mix{"TQ2_0", TensorType::TQ2_0, 37}, Mix{"TQ1_0", TensorType::TQ1_0, 36},
 };
 
 /// Which layers a rule is for, of n.
@@ -167,6 +168,8 @@ TensorType type_in_mix(const Mix& mix, std::string_view tensor_name, const Model
         // The logits suffer most: 6 bits at least.
         return base.law_width == 0 || mix.base == TensorType::Q8_0 ? mix.base : TensorType::Q6_K;
     }
+    const bool ternary = mix.base == TensorType::TQ1_0 || mix.base == TensorType::TQ2_0;
+    if (ternary && tensor_name == "token_embd.weight") return TensorType::Q4_K;  // which no model has in three values
     const auto place = place_of(tensor_name);
     if (!place) return mix.base;
     for (const Rule& rule : rules) {
@@ -183,6 +186,9 @@ TensorType type_for_rows(TensorType type, std::uint64_t row_elements) {
         switch (type) {
             case TensorType::Q2_K:
             case TensorType::Q3_K:
+            case TensorType::TQ1_0:
+            case TensorType::TQ2_0:
+            case TensorType::NVFP4:
             case TensorType::IQ4_XS: type = TensorType::IQ4_NL; break;
             case TensorType::Q4_K: type = TensorType::Q5_0; break;
             case TensorType::Q5_K: type = TensorType::Q5_1; break;

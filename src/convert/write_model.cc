@@ -29,6 +29,7 @@ float largest_storable(TensorType type) {
         case TensorType::F32: return std::numeric_limits<float>::max();
         case TensorType::BF16: return 0x1.fep127F;
         case TensorType::MXFP4: return 0x1.8p127F;  // 6 times its largest scale
+        case TensorType::NVFP4: return 6 * 448.0F;  // likewise
         default: return 65504.0F;                   // the largest F16, which the scales are
     }
 }

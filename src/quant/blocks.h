@@ -9,9 +9,9 @@
 
 namespace puna::quant {
 
-/// Elements of a block of the "K" types, also called a super-block.
+/// Elements of a block of the "K" types, of IQ1 to IQ3 and of TQ, also called a super-block.
 constexpr int super_block = 256;
-/// Of all others.
+/// Of the older ones.
 constexpr int small_block = 32;
 
 /// w = d * (q - 8). Byte i holds element i in its low nibble, element i + 16 in its high nibble.
@@ -109,17 +109,98 @@ struct BlockIQ4_XS {
     std::uint8_t qs[128];
 };
 
-/// w = e8m0_half(e) * mxfp4_values[q]. Nibbles as in Q4_0.
+/// w = e8m0_half(e) * e2m1_values[q]. Nibbles as in Q4_0.
 struct BlockMXFP4 {
     std::uint8_t e;  // E8M0
     std::uint8_t qs[16];
 };
 
+/// w = ue4m3_half(d[s]) * e2m1_values[q], 16 elements to a sub-block s: its first eight are the low nibbles of
+/// qs[8 s ...], the others the high ones.
+struct BlockNVFP4 {
+    std::uint8_t d[4];  // UE4M3
+    std::uint8_t qs[32];
+};
+
+/// w = d * (t - 1). A byte is ceil(256 * n / 243), n being five digits t to the base 3, the first the highest. Element
+/// 32 i + c (i < 5) is digit i of qs[c], element 160 + 16 i + c digit i of qs[32 + c], element 240 + 4 i + c (i < 4)
+/// digit i of qs[48 + c].
+struct BlockTQ1_0 {
+    std::uint8_t qs[52];
+    std::uint8_t d[2];  // f16
+};
+
+/// w = d * (q - 1). Element 128 h + 32 i + c is bits 2 i and 2 i + 1 of qs[32 h + c].
+struct BlockTQ2_0 {
+    std::uint8_t qs[64];
+    std::uint8_t d[2];  // f16
+};
+
+// IQ1, IQ2 and IQ3 (codebooks.h). Codes are counted within a block: k for eight (or, of IQ3, four) elements. Of
+// sub-block s of 32 elements:
+
+/// w = d * (2 sc + 1) / 8 * (8 (point - 1) + 1 or - 1). `qh`, 16 bits for each sub-block: three high bits of each of
+/// its four codes, sc in bits 12 to 14, bit 15 set for - 1.
+struct BlockIQ1_S {
+    std::uint8_t d[2];  // f16
+    std::uint8_t qs[32];
+    std::uint8_t qh[16];
+};
+
+/// As IQ1_S, with sc for 16 elements and a sign for each code: nibble k of `qh` is three high bits of code k, and the
+/// sign. `scales`: four times 16 bits, each four sc of three bits, and a nibble of d above them (the first the lowest).
+struct BlockIQ1_M {
+    std::uint8_t qs[32];
+    std::uint8_t qh[16];
+    std::uint8_t scales[8];
+};
+
+/// w = d * (2 sc + 1) / 8 * +-point. Eight bytes for each sub-block: four codes; then, 32 bits, seven signs
+/// (even_signs) for each, and sc in the highest four.
+struct BlockIQ2_XXS {
+    std::uint8_t d[2];  // f16
+    std::uint8_t qs[64];
+};
+
+/// w = d * (2 sc + 1) / 8 * +-point. 16 bits for each code: nine of its own, seven signs (even_signs). Byte s of
+/// `scales`: sc of the first 16 elements in the low nibble, of the others in the high one.
+struct BlockIQ2_XS {
+    std::uint8_t d[2];  // f16
+    std::uint8_t qs[64];
+    std::uint8_t scales[8];
+};
+
+/// As IQ2_XS, with two high bits of code k in bits 2 (k mod 4) and up of qh[k / 4], and eight signs in signs[k].
+struct BlockIQ2_S {
+    std::uint8_t d[2];  // f16
+    std::uint8_t qs[32];
+    std::uint8_t signs[32];
+    std::uint8_t qh[8];
+    std::uint8_t scales[8];
+};
+
+/// w = d * (2 sc + 1) / 4 * +-point. `signs`, 32 bits for each sub-block: as in IQ2_XXS.
+struct BlockIQ3_XXS {
+    std::uint8_t d[2];  // f16
+    std::uint8_t qs[64];
+    std::uint8_t signs[32];
+};
+
+/// w = d * (2 sc + 1) * +-point. The ninth bit of code k is bit k mod 8 of qh[k / 8]; four bytes of signs and a nibble
+/// of sc for each sub-block.
+struct BlockIQ3_S {
+    std::uint8_t d[2];  // f16
+    std::uint8_t qs[64];
+    std::uint8_t qh[8];
+    std::uint8_t signs[32];
+    std::uint8_t scales[4];
+};
+
 /// The non-linear code book of IQ4_NL and IQ4_XS.
 constexpr std::int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-/// E2M1 values, doubled.
-constexpr std::int8_t mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+/// E2M1 values, doubled; of MXFP4 and NVFP4.
+constexpr std::int8_t e2m1_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 template <typename Block, int bytes>
 constexpr bool laid_out_as_in_the_file = sizeof(Block) == bytes && alignof(Block) == 1;
@@ -129,7 +210,12 @@ static_assert(laid_out_as_in_the_file<BlockQ8_0, 34> && laid_out_as_in_the_file<
 static_assert(laid_out_as_in_the_file<BlockQ3_K, 110> && laid_out_as_in_the_file<BlockQ4_K, 144>);
 static_assert(laid_out_as_in_the_file<BlockQ5_K, 176> && laid_out_as_in_the_file<BlockQ6_K, 210>);
 static_assert(laid_out_as_in_the_file<BlockIQ4_NL, 18> && laid_out_as_in_the_file<BlockIQ4_XS, 136>);
-static_assert(laid_out_as_in_the_file<BlockMXFP4, 17>);
+static_assert(laid_out_as_in_the_file<BlockMXFP4, 17> && laid_out_as_in_the_file<BlockNVFP4, 36>);
+static_assert(laid_out_as_in_the_file<BlockTQ1_0, 54> && laid_out_as_in_the_file<BlockTQ2_0, 66>);
+static_assert(laid_out_as_in_the_file<BlockIQ1_S, 50> && laid_out_as_in_the_file<BlockIQ1_M, 56>);
+static_assert(laid_out_as_in_the_file<BlockIQ2_XXS, 66> && laid_out_as_in_the_file<BlockIQ2_XS, 74>);
+static_assert(laid_out_as_in_the_file<BlockIQ2_S, 82> && laid_out_as_in_the_file<BlockIQ3_XXS, 98>);
+static_assert(laid_out_as_in_the_file<BlockIQ3_S, 110>);
 
 /// The 6-bit scale sc of sub-block s (of 8) in the 12 bytes that Q4_K and Q5_K share: for s < 4 the low bits of byte s;
 /// else the low nibble of byte s + 4 and, above it, the two high bits of byte s - 4.

@@ -79,6 +79,16 @@ namespace puna::quant {
     return __builtin_bit_cast(float, bits);
 }
 
+/// Half of an unsigned E4M3 scale, halved as above. Its sign bit means nothing; 127, where E4M3 has NaN, is 0, as the
+/// GGUF tools have it.
+[[gnu::always_inline]] inline float ue4m3_half_to_f32(std::uint8_t value) {
+    if (value == 0x7fu) return 0.0f;
+    const std::uint32_t magnitude = value & 0x7fu;
+    // Normal: the exponent's bias grows from 7 to 127, less one. Denormal: `magnitude` counts 2^-10.
+    return magnitude < 8u ? static_cast<float>(magnitude) * 0x1p-10F
+                          : __builtin_bit_cast(float, (magnitude << 20) + (119u << 23));
+}
+
 /// Scales lie unaligned in files, little-endian.
 [[gnu::always_inline]] inline std::uint16_t load_u16(const std::uint8_t* bytes) {
     return static_cast<std::uint16_t>(bytes[0] | (bytes[1] << 8));

@@ -77,9 +77,9 @@ void encode_important(const float* values, const float* importance, std::byte* b
         write(values + b * elements, {importance + b * elements}, out + b);
 }
 
-/// The registry's entry of a quantized type.
-template <typename Block, int elements, int width, ReadLaw<Block> read, void (*write)(const float*, Block*)>
-constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool has_min) {
+/// The registry's entry of a quantized type that is not written.
+template <typename Block, int elements, int width, ReadLaw<Block> read>
+constexpr TypeInfo read_type(TensorType type, std::string_view name, bool has_min) {
     return {.type = type,
             .name = name,
             .block_elements = elements,
@@ -87,8 +87,14 @@ constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool h
             .law_width = width,
             .has_min = has_min,
             .to_float = decode<Block, elements, width, read>,
-            .from_float = encode<Block, elements, write>,
             .law_block = read_law_block<Block, elements, width, read>};
+}
+/// Of one that is.
+template <typename Block, int elements, int width, ReadLaw<Block> read, void (*write)(const float*, Block*)>
+constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool has_min) {
+    TypeInfo info = read_type<Block, elements, width, read>(type, name, has_min);
+    info.from_float = encode<Block, elements, write>;
+    return info;
 }
 /// The same entry, with a writer that goes by importance.
 template <typename Block, int elements, WriteImportant<Block> write>

@@ -15,12 +15,8 @@ namespace {
 /// Known by name and size; not computed by this build. (Q8_1 and Q8_K are the reference implementation's activations
 /// and appear in no file.)
 constexpr std::array not_computed = {
-    known_type(TensorType::Q8_1, "Q8_1", 32, 36),        known_type(TensorType::Q8_K, "Q8_K", 256, 292),
-    known_type(TensorType::IQ2_XXS, "IQ2_XXS", 256, 66), known_type(TensorType::IQ2_XS, "IQ2_XS", 256, 74),
-    known_type(TensorType::IQ3_XXS, "IQ3_XXS", 256, 98), known_type(TensorType::IQ1_S, "IQ1_S", 256, 50),
-    known_type(TensorType::IQ3_S, "IQ3_S", 256, 110),    known_type(TensorType::IQ2_S, "IQ2_S", 256, 82),
-    known_type(TensorType::IQ1_M, "IQ1_M", 256, 56),     known_type(TensorType::TQ1_0, "TQ1_0", 256, 54),
-    known_type(TensorType::TQ2_0, "TQ2_0", 256, 66),     known_type(TensorType::NVFP4, "NVFP4", 64, 36),
+    known_type(TensorType::Q8_1, "Q8_1", 32, 36),
+    known_type(TensorType::Q8_K, "Q8_K", 256, 292),
     known_type(TensorType::Q1_0, "Q1_0", 128, 18),
 };
 
@@ -35,8 +31,9 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 8> retired = {{
 
 std::vector<TypeInfo> collect_types() {
     std::vector<TypeInfo> types;
-    for (const std::span<const TypeInfo> family : {float_types(), legacy_types(), early_types(), k_quant_types(),
-                                                   iq4_types(), mx_types(), std::span<const TypeInfo>(not_computed)}) {
+    for (const std::span<const TypeInfo> family :
+         {float_types(), legacy_types(), early_types(), k_quant_types(), iq4_types(), codebook_types(), ternary_types(),
+          fp4_types(), std::span<const TypeInfo>(not_computed)}) {
         types.insert(types.end(), family.begin(), family.end());
     }
     std::sort(types.begin(), types.end(), [](const TypeInfo& a, const TypeInfo& b) { return a.type < b.type; });

@@ -2,7 +2,7 @@
 // each.
 //
 // A type is a unit: its block struct, its conversion to and from float and its numeric law live in one file of its
-// family (`q4_0.cc`, `k_quants.cc`, ...); this header is what the other rooms see.
+// family (`legacy.cc`, `k_quants.cc`, ...); this header is what the other rooms see.
 #pragma once
 
 #include <cstddef>

@@ -137,6 +137,11 @@ TEST_F(Bench, ProductsByType) {
                     row["gb_s"].get<double>() * 1e-6);
     }
     EXPECT_THAT(error_of({"bench", "--types", "Q4_9"}, 2)["hint"], HasSubstr("Q4_K"));
+    // Types that are read alone are measured too.
+    const Json read_alone = json_of({"bench", "--types", "IQ2_XS,NVFP4", "--columns", "256", "--rows", "1", "-t", "1"});
+    ASSERT_EQ(read_alone["products"].size(), 2U);
+    EXPECT_EQ(read_alone["products"][0]["type"], "IQ2_XS");
+    EXPECT_EQ(read_alone["products"][1]["type"], "NVFP4");
     EXPECT_EQ(error_of({"bench"}, 2)["code"], "invalid_argument");
 }
 

@@ -45,6 +45,27 @@ TEST_F(Quantize, WritesAModelThatRuns) {
     EXPECT_EQ(json_of({"run", "-m", out(), "-p", "the", "-n", "4", "--temp", "0"})["ids"].size(), 4U);
 }
 
+TEST_F(Quantize, TypesThatAreReadAloneAreRefusedByName) {
+    for (const char* type : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"}) {
+        const Json error = error_of({"quantize", plain(), out(), type}, 2);
+        EXPECT_EQ(error["message"], "'" + std::string(type) + "' is no type that puna writes");
+        EXPECT_THAT(error["hint"], HasSubstr("Q2_K"));
+        EXPECT_THAT(
+            error_of({"quantize", plain(), out(), "Q8_0", "--tensor-type", "*=" + std::string(type)}, 2)["message"],
+            HasSubstr(std::string(type) + "' is no tensor type that puna writes"));
+    }
+}
+
+TEST_F(Quantize, TernaryTypesAndNvfp4AreWritten) {
+    const std::string wide = folder_.write("wide.gguf", support::tiny_model({.embedding = 256, .feed_forward = 256}));
+    for (const char* type : {"TQ1_0", "TQ2_0", "NVFP4"}) {
+        const Json json = json_of({"quantize", wide, out(), type, "--force"});
+        EXPECT_EQ(json["types"][type]["tensors"], 14) << type;
+        EXPECT_EQ(json_of({"show", out()})["types"], json["types"]);
+        EXPECT_EQ(json_of({"run", "-m", out(), "-p", "the", "-n", "4", "--temp", "0"})["ids"].size(), 4U);
+    }
+}
+
 TEST_F(Quantize, TellsPeopleWhatItDid) {
     const Outcome outcome = run_puna({"quantize", plain(), out(), "Q4_K_M"});
     EXPECT_EQ(outcome.exit_code, 0);

@@ -111,6 +111,7 @@ TEST_F(QuantizeTest, MixesSpendBitsWhereTheyMatter) {
         {"IQ4_NL", {{"attn_v", {{"Q5_K", all}}}, {"ffn_down", {{"Q5_K", {0, 1}}}}}},
         {"IQ4_XS", {{"attn_v", {{"Q5_K", all}}}, {"ffn_down", {{"Q5_K", {0, 1}}}}}},
         {"Q4_0", {}},
+        {"NVFP4", {}},
         {"Q8_0", {}},
         {"F16", {}},
     };
@@ -134,6 +135,16 @@ TEST_F(QuantizeTest, MixesSpendBitsWhereTheyMatter) {
     }
 }
 
+TEST_F(QuantizeTest, EmbeddingsOfTernaryModelsAreNotTernary) {
+    for (const char* mix : {"TQ1_0", "TQ2_0"}) {
+        auto got = types(must(plan_quantization(model(wide()), as(mix))));
+        EXPECT_EQ(got["token_embd.weight"], "Q4_K");
+        EXPECT_EQ(got["output.weight"], "Q6_K");
+        EXPECT_EQ(got["blk.3.attn_v.weight"], mix);
+        EXPECT_EQ(got["blk.3.ffn_down.weight"], mix);
+    }
+}
+
 TEST_F(QuantizeTest, TiedEmbeddingsAreTheHead) {
     support::TinyModelOptions options = wide();
     options.tied = true;
@@ -147,7 +158,8 @@ TEST_F(QuantizeTest, NamesIgnoreCaseAndShortOnesMeanM) {
     EXPECT_EQ(find_mix("q4_k"), find_mix("Q4_K_M"));
     EXPECT_EQ(find_mix("mxfp4")->base, TensorType::MXFP4);
     EXPECT_EQ(find_mix("Q4_K_X"), nullptr);
-    EXPECT_EQ(find_mix("IQ2_XXS"), nullptr);
+    for (const char* read_alone : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "Q1_0"})
+        EXPECT_EQ(find_mix(read_alone), nullptr) << read_alone;
     for (const Mix& mix : all_mixes())
         EXPECT_NE(quant::type_info(mix.base).from_float, nullptr) << mix.name;
 }
@@ -197,8 +209,9 @@ TEST_F(QuantizeTest, GlobsMatchWholeNames) {
 TEST_F(QuantizeTest, RowsThatDoNotDivideFallBack) {
     // Rows of 64 and 96.
     const auto source = model({.tied = false});
-    const std::map<std::string, std::string> instead = {{"Q2_K", "IQ4_NL"}, {"Q3_K_S", "IQ4_NL"}, {"IQ4_XS", "IQ4_NL"},
-                                                        {"Q4_K_M", "Q5_0"}, {"Q5_K_S", "Q5_1"},   {"Q6_K", "Q8_0"}};
+    const std::map<std::string, std::string> instead = {{"Q2_K", "IQ4_NL"},  {"Q3_K_S", "IQ4_NL"}, {"IQ4_XS", "IQ4_NL"},
+                                                        {"TQ1_0", "IQ4_NL"}, {"TQ2_0", "IQ4_NL"},  {"Q4_K_M", "Q5_0"},
+                                                        {"Q5_K_S", "Q5_1"},  {"Q6_K", "Q8_0"}};
     for (const auto& [mix, type] : instead) {
         const QuantizePlan plan = must(plan_quantization(source, as(mix)));
         EXPECT_EQ(types(plan)["blk.0.ffn_up.weight"], type) << mix;
@@ -228,8 +241,8 @@ TEST_F(QuantizeTest, QuantizingTwiceMustBeAskedFor) {
 
 TEST_F(QuantizeTest, TypesThatAreNotComputedAreCopiedButNotConverted) {
     auto builder = support::tiny_model_builder();
-    builder.tensor("strange.weight", {256, 2}, static_cast<std::uint32_t>(TensorType::IQ2_XXS),
-                   std::vector<std::byte>(132, std::byte{7}));
+    builder.tensor("strange.weight", {128, 2}, static_cast<std::uint32_t>(TensorType::Q1_0),
+                   std::vector<std::byte>(36, std::byte{7}));
     builder.tensor("ids.weight", {4, 2}, static_cast<std::uint32_t>(TensorType::I32), std::vector<std::byte>(32));
     const auto source = model(builder);
     QuantizeOptions options = as("Q8_0");
@@ -246,6 +259,21 @@ TEST_F(QuantizeTest, TypesThatAreNotComputedAreCopiedButNotConverted) {
     const auto unwritten = plan_quantization(model(support::TinyModelOptions{.embedding = 256}), options);
     ASSERT_FALSE(unwritten.ok());
     EXPECT_EQ(code_of(unwritten.error()), "invalid_argument");
+    EXPECT_THAT(unwritten.error().message, HasSubstr("to IQ2_XXS: this build does not write the type"));
+}
+
+TEST_F(QuantizeTest, TypesThatAreReadAloneBecomeOthers) {
+    for (const char* name : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"}) {
+        const quant::TypeInfo& type = *quant::find_type(name);
+        auto builder = support::tiny_model_builder();
+        builder.tensor("small.weight", {256, 2}, static_cast<std::uint32_t>(type.type),
+                       std::vector<std::byte>(std::size_t{2} * type.block_bytes, std::byte{0x25}));
+        const auto source = model(builder);
+        EXPECT_FALSE(plan_quantization(source, as("Q4_0")).ok()) << name;  // a second time
+        const std::vector<float> want = decoded(*source->find_tensor("small.weight"));
+        EXPECT_NE(want, std::vector<float>(512)) << name;
+        EXPECT_EQ(decoded(*write(must(plan_quantization(source, as("F32"))))->find_tensor("small.weight")), want);
+    }
 }
 
 TEST_F(QuantizeTest, WritesWhatTheEncodersGive) {
@@ -287,7 +315,7 @@ TEST_F(QuantizeTest, BytesDoNotDependOnThreads) {
 }
 
 TEST_F(QuantizeTest, EveryTypeBecomesEveryOther) {
-    const char* const names[] = {"F32", "F16", "BF16", "Q8_0", "Q6_K", "Q4_0", "Q4_K_S", "MXFP4"};
+    const char* const names[] = {"F32", "F16", "BF16", "Q8_0", "Q6_K", "Q4_0", "Q4_K_S", "MXFP4", "NVFP4"};
     for (const char* from : names) {
         const auto source =
             model({.embedding = 256, .feed_forward = 256, .matrix_type = &quant::type_info(find_mix(from)->base)});
@@ -344,6 +372,8 @@ TEST_F(QuantizeTest, NumbersThatCannotBeStoredAreErrors) {
     EXPECT_TRUE(with_value(65504.0F, "F16").ok());
     EXPECT_TRUE(with_value(65504.0F, "Q4_0").ok());
     EXPECT_TRUE(with_value(1e6F, "MXFP4").ok());
+    EXPECT_TRUE(with_value(2688.0F, "NVFP4").ok());
+    EXPECT_FALSE(with_value(2689.0F, "NVFP4").ok());
 }
 
 TEST_F(QuantizeTest, CancelledLeavesNothing) {

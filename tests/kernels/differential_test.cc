@@ -97,6 +97,18 @@ std::vector<std::byte> random_rows(const TypeInfo& type, std::int64_t rows, std:
             case TensorType::Q2_K: put_half(block + 80, scale()), put_half(block + 82, scale()); break;
             case TensorType::Q3_K: put_half(block + 108, scale()); break;
             case TensorType::Q6_K: put_half(block + 208, scale()); break;
+            case TensorType::TQ1_0: put_half(block + 52, scale()); break;
+            case TensorType::TQ2_0: put_half(block + 64, scale()); break;
+            case TensorType::IQ1_M: {  // a nibble at the upper end of each 16 bits of scales
+                std::byte half[2];
+                put_half(half, scale());
+                for (std::size_t n = 0; n < 4; ++n) {
+                    const auto nibble = (half[n / 2] >> (4 * (n % 2))) << 4;
+                    block[49 + 2 * n] = (block[49 + 2 * n] & std::byte{0x0f}) | nibble;
+                }
+                break;
+            }
+            case TensorType::NVFP4: break;  // any byte is a scale
             case TensorType::MXFP4:
                 block[0] = static_cast<std::byte>(random() % 16 == 0 ? random() % 4 : 100 + random() % 40);
                 break;

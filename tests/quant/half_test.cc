@@ -159,6 +159,17 @@ TEST(E8M0, IsHalfOfAPowerOfTwo) {
     }
 }
 
+TEST(UE4M3, IsHalfOfE4M3WithoutASign) {
+    for (int e = 0; e < 256; ++e) {
+        const int exponent = (e >> 3) & 15;
+        const int fraction = e & 7;
+        const float value = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -10)
+                                          : std::ldexp(static_cast<float>(8 + fraction), exponent - 11);
+        ASSERT_EQ(ue4m3_half_to_f32(static_cast<std::uint8_t>(e)), e == 127 ? 0.0f : value) << e;
+    }
+    EXPECT_EQ(ue4m3_half_to_f32(0x7e), 224.0f);
+}
+
 TEST(LittleEndian, LoadsAndStoresAtOddAddresses) {
     std::uint8_t bytes[4] = {0, 0, 0, 0};
     store_u16(bytes + 1, 0xa1b2);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/algorithms/attention.h"
+#include "kernels/algorithms/decoders.h"
 #include "kernels/algorithms/float_law.h"
 #include "kernels/algorithms/float_matmul.h"
 #include "kernels/algorithms/integer_matmul.h"

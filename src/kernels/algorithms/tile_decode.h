@@ -26,6 +26,17 @@ struct TileBlock {
     TileBlock at(std::size_t bytes) const { return {base + bytes, stride}; }
 };
 
+/// What the products know of a type.
+template <std::int64_t Elements, std::size_t BlockBytes, int Width, int Bits, int Bias, bool HasMin>
+struct BlockLayout {
+    static constexpr std::int64_t elements = Elements;
+    static constexpr std::size_t block_bytes = BlockBytes;
+    static constexpr int width = Width;
+    static constexpr int bits = Bits;  // of q + bias
+    static constexpr int bias = Bias;
+    static constexpr bool has_min = HasMin;
+};
+
 template <typename L>
 PUNA_INLINE typename L::Q bits_of_bytes(typename L::Q q, int shift, std::uint8_t mask) {
     return L::both(L::shift_right(q, shift), L::bytes(mask));
@@ -38,7 +49,7 @@ PUNA_INLINE void nibbles(const typename L::Q* packed, int high, typename L::Q* o
         out[j] = bits_of_bytes<L>(packed[j], 4 * high, 0x0f);
 }
 
-// --- blocks of 32 with f16 scales: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL; and MXFP4
+// --- blocks of 32 with f16 scales: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL; MXFP4 and NVFP4
 // --------------------------------------
 
 /// 32 nibbles: low ones are weights 0 to 15, high ones 16 to 31.
@@ -50,27 +61,24 @@ PUNA_INLINE void unpack_nibbles(TileBlock qs, typename L::Q* quads) {
     nibbles<L>(packed, 1, quads + 4);
 }
 
+/// Bits 4 j ... 4 j + 3 of each row, one to the lowest bit of each byte.
+template <typename L>
+PUNA_INLINE typename L::Q spread_bits(typename L::Q bits, int j) {
+    const auto four = L::both(L::shift_right(bits, 4 * j), L::set_int(0x0f));
+    // Copies at distances of 7 put bit t at position 8 t.
+    return L::both(L::multiply_low(four, 0x00204081u), L::bytes(1));
+}
+
 /// Bit k of a row's 32 is bit 4 of weight k.
 template <typename L>
 PUNA_INLINE void add_fifth_bits(TileBlock qh, typename L::Q* quads) {
     const auto bits = L::column(qh.base, qh.stride);
-    for (int j = 0; j < 8; ++j) {
-        // Four bits, one to the lowest bit of each byte: copies at distances of 7 put bit t at position 8 t.
-        const auto four = L::both(L::shift_right(bits, 4 * j), L::set_int(0x0f));
-        const auto spread = L::both(L::multiply_low(four, 0x00204081u), L::bytes(1));
-        quads[j] = L::either(quads[j], L::shift_left(spread, 4));
-    }
+    for (int j = 0; j < 8; ++j)
+        quads[j] = L::either(quads[j], L::shift_left(spread_bits<L>(bits, j), 4));
 }
 
 template <std::size_t BlockBytes, int Bits, int Bias, bool HasMin>
-struct Block32 {
-    static constexpr std::int64_t elements = 32;
-    static constexpr std::size_t block_bytes = BlockBytes;
-    static constexpr int width = 32;
-    static constexpr int bits = Bits;  // of q + bias
-    static constexpr int bias = Bias;
-    static constexpr bool has_min = HasMin;
-};
+using Block32 = BlockLayout<32, BlockBytes, 32, Bits, Bias, HasMin>;
 
 struct Q4_0 : Block32<18, 4, 8, false> {
     template <typename L, typename Sink>
@@ -160,18 +168,50 @@ struct MXFP4 : Block32<17, 8, 128, false> {
     }
 };
 
-// --- super-blocks of 256: the k-quants and IQ4_XS
+// E2M1 as above, plus 16.
+inline constexpr std::uint8_t nvfp4_codes[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+
+/// Four scales, then for each 16 weights 8 bytes of nibbles, the low ones first.
+struct NVFP4 : BlockLayout<64, 36, 16, 5, 16, false> {
+    template <typename L, typename Sink>
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
+        const auto scales = L::column(block.base, block.stride);
+#pragma GCC unroll 2
+        for (int pair = 0; pair < 2; ++pair) {
+            typename L::Q packed[4];
+            L::columns(block.base + 4 + 16 * pair, block.stride, packed);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half) {
+                typename L::Q quads[4];
+                for (int j = 0; j < 4; ++j) {
+                    const auto nibble = bits_of_bytes<L>(packed[2 * half + j % 2], j / 2 * 4, 0x0f);
+                    quads[j] = L::lookup(nibble, nvfp4_codes);
+                }
+                sink(quads, half_of_ue4m3<L>(L::byte_of(scales, 2 * pair + half)), L::set(0.0F));
+            }
+        }
+    }
+
+  private:
+    /// quant::ue4m3_half_to_f32 of each row's byte.
+    template <typename L>
+    PUNA_INLINE static typename L::F half_of_ue4m3(typename L::I byte) {
+        const auto magnitude = L::both(byte, L::set_int(0x7f));
+        const auto normal = L::float_from_bits(L::add_int(L::shift_left(magnitude, 20), L::set_int(119 << 23)));
+        const auto count = L::to_float(magnitude);
+        const auto value = L::replace_below(count, L::set(8.0F), L::mul(count, L::set(0x1p-10F)), normal);
+        // 127 is zero, with the sign bit set it is not.
+        const auto whole = L::to_float(byte);
+        const auto no_127 = L::replace_below(whole, L::set(128.0F), L::set(0.0F), value);
+        return L::replace_below(whole, L::set(127.0F), value, no_127);
+    }
+};
+
+// --- super-blocks of 256: the k-quants, IQ4_XS and the ternary types
 // -----------------------------------------------------------------------
 
 template <std::size_t BlockBytes, int Width, int Bits, int Bias, bool HasMin>
-struct Block256 {
-    static constexpr std::int64_t elements = 256;
-    static constexpr std::size_t block_bytes = BlockBytes;
-    static constexpr int width = Width;
-    static constexpr int bits = Bits;  // of q + bias
-    static constexpr int bias = Bias;
-    static constexpr bool has_min = HasMin;
-};
+using Block256 = BlockLayout<256, BlockBytes, Width, Bits, Bias, HasMin>;
 
 /// Byte n of a row's sub-scales (four to a quad), as a float.
 template <typename L>
@@ -361,26 +401,89 @@ struct IQ4_XS : Block256<136, 32, 8, 128, false> {
     }
 };
 
-/// `visit(decoder)` for a type that has one, else null.
-template <typename Visit>
-MatmulFn with_decoder(quant::TensorType type, const Visit& visit) {
-    using quant::TensorType;
-    switch (type) {
-        case TensorType::Q4_0: return visit(Q4_0());
-        case TensorType::Q4_1: return visit(Q4_1());
-        case TensorType::Q5_0: return visit(Q5_0());
-        case TensorType::Q5_1: return visit(Q5_1());
-        case TensorType::Q8_0: return visit(Q8_0());
-        case TensorType::Q2_K: return visit(Q2_K());
-        case TensorType::Q3_K: return visit(Q3_K());
-        case TensorType::Q4_K: return visit(Q4_K());
-        case TensorType::Q5_K: return visit(Q5_K());
-        case TensorType::Q6_K: return visit(Q6_K());
-        case TensorType::IQ4_NL: return visit(IQ4_NL());
-        case TensorType::IQ4_XS: return visit(IQ4_XS());
-        case TensorType::MXFP4: return visit(MXFP4());
-        default: return nullptr;
+struct TQ2_0 : Block256<66, 32, 2, 1, false> {
+    template <typename L, typename Sink>
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
+        const auto d = L::f16_column(block.base + 64, block.stride);
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; ++half) {
+            typename L::Q packed[8];
+            L::columns(block.base + half * 32, block.stride, packed);
+            L::columns(block.base + half * 32 + 16, block.stride, packed + 4);
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; ++i) {
+                typename L::Q quads[8];
+                for (int j = 0; j < 8; ++j)
+                    quads[j] = bits_of_bytes<L>(packed[j], 2 * i, 0x03);
+                sink(quads, d, L::set(0.0F));
+            }
+        }
     }
-}
+};
+
+/// Bytes that are fractions of 256 in the base 3: times 3, their highest digit leaves at the upper end. Every second
+/// byte apart, each with room above it.
+template <typename L>
+struct TernaryFractions {
+    typename L::Q even, odd;
+
+    PUNA_INLINE explicit TernaryFractions(typename L::Q bytes)
+        : even(L::both(bytes, L::set_int(0x00ff00ff))),
+          odd(L::both(L::shift_right(bytes, 8), L::set_int(0x00ff00ff))) {}
+    /// The next digit of each byte, 0 to 2.
+    PUNA_INLINE typename L::Q next() {
+        const auto even_tripled = L::add_int(even, L::shift_left(even, 1));
+        const auto odd_tripled = L::add_int(odd, L::shift_left(odd, 1));
+        even = L::both(even_tripled, L::set_int(0x00ff00ff));
+        odd = L::both(odd_tripled, L::set_int(0x00ff00ff));
+        return L::either(L::both(L::shift_right(even_tripled, 8), L::set_int(0x00030003)),
+                         L::both(odd_tripled, L::set_int(0x03000300)));
+    }
+};
+
+struct TQ1_0 : Block256<54, 32, 2, 1, false> {
+    template <typename L, typename Sink>
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
+        using Fractions = TernaryFractions<L>;
+        const auto d = L::f16_column(block.base + 52, block.stride);
+        typename L::Q packed[4];
+        const auto fractions_at = [&](int byte) PUNA_INLINE_LAMBDA {
+            L::columns(block.base + byte, block.stride, packed);
+            return FourOf<Fractions>{Fractions(packed[0]), Fractions(packed[1]), Fractions(packed[2]),
+                                     Fractions(packed[3])};
+        };
+        typename L::Q quads[8];
+        auto low = fractions_at(0);  // 32 bytes hold the first 160 weights
+        auto high = fractions_at(16);
+        for (int digit = 0; digit < 5; ++digit) {
+            low.next(quads);
+            high.next(quads + 4);
+            sink(quads, d, L::set(0.0F));
+        }
+        auto rest = fractions_at(32);  // 16 bytes the next 80
+        for (int pair = 0; pair < 2; ++pair) {
+            rest.next(quads);
+            rest.next(quads + 4);
+            sink(quads, d, L::set(0.0F));
+        }
+        rest.next(quads);
+        Fractions last(L::column(block.base + 48, block.stride));  // and four bytes the last 16
+        for (int digit = 0; digit < 4; ++digit)
+            quads[4 + digit] = last.next();
+        sink(quads, d, L::set(0.0F));
+    }
+
+  private:
+    template <typename Fractions>
+    struct FourOf {
+        Fractions at[4];
+
+        template <typename Q>
+        PUNA_INLINE void next(Q* quads) {
+            for (int j = 0; j < 4; ++j)
+                quads[j] = at[j].next();
+        }
+    };
+};
 
 }  // namespace puna::kernels::algorithms

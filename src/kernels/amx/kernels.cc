@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "kernels/algorithms/decoders.h"
 #include "kernels/amx/bf16_tiles.h"
 #include "kernels/amx/integer_tiles.h"
 #include "kernels/sets.h"

@@ -38,5 +38,20 @@ template <typename T>
     return _mm_unpacklo_epi64(four(p), four(p + 4 * stride));
 }
 
+[[gnu::always_inline]] inline __m128i sixteen_bytes(const std::byte* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+/// Two pieces of eight bytes, or four of four.
+[[gnu::always_inline]] inline __m128i joined(const std::uint64_t& a, const std::uint64_t& b) {
+    const __m128i low = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&a));
+    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(low), reinterpret_cast<const __m64*>(&b)));
+}
+[[gnu::always_inline]] inline __m128i joined(const std::uint32_t& a, const std::uint32_t& b, const std::uint32_t& c,
+                                             const std::uint32_t& d) {
+    const auto piece = [](const std::uint32_t& x) { return static_cast<int>(x); };
+    const __m128i two = _mm_insert_epi32(_mm_cvtsi32_si128(piece(a)), piece(b), 1);
+    return _mm_unpacklo_epi64(two, _mm_insert_epi32(_mm_cvtsi32_si128(piece(c)), piece(d), 1));
+}
+
 }  // namespace
 }  // namespace puna::kernels

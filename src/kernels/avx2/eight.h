@@ -69,11 +69,15 @@ struct Eight {
     }
     /// Sixteen bytes of each of eight rows, `stride` apart, as four quads in order of bytes.
     [[gnu::always_inline]] static void columns(const std::byte* base, std::size_t stride, Q* out) {
-        const auto pair = [base, stride](std::size_t row) {
-            const auto load16 = [&](std::size_t r) {
-                return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride));
-            };
-            return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(row)), load16(row + 4), 1);
+        columns_by([base, stride](std::size_t row)
+                       __attribute__((always_inline)) { return sixteen_bytes(base + row * stride); },
+                   out);
+    }
+    /// The same of what `sixteen(row)` is, a join.
+    template <typename Sixteen>
+    [[gnu::always_inline]] static void columns_by(const Sixteen& sixteen, Q* out) {
+        const auto pair = [&](std::size_t row) __attribute__((always_inline)) {
+            return _mm256_inserti128_si256(_mm256_castsi128_si256(sixteen(row)), sixteen(row + 4), 1);
         };
         const __m256i r0 = pair(0), r1 = pair(1), r2 = pair(2), r3 = pair(3);
         const __m256i ab_low = _mm256_unpacklo_epi32(r0, r1);
@@ -84,6 +88,11 @@ struct Eight {
         out[1] = _mm256_unpackhi_epi64(ab_low, cd_low);
         out[2] = _mm256_unpacklo_epi64(ab_high, cd_high);
         out[3] = _mm256_unpackhi_epi64(ab_high, cd_high);
+    }
+    /// Sixteen bytes from two pieces of eight or four of four.
+    template <typename... Pieces>
+    [[gnu::always_inline]] static __m128i join(const Pieces&... pieces) {
+        return joined(pieces...);
     }
     /// Four bytes of each row.
     [[gnu::always_inline]] static Q column(const std::byte* base, std::size_t stride) {

@@ -157,6 +157,22 @@ struct Avx2 {
         for (int j = 0; j < 4; ++j)
             out[j].high = half[j];
     }
+    /// The same of what `sixteen(row)` is, a join.
+    template <typename Sixteen>
+    [[gnu::always_inline]] static void columns_by(const Sixteen& sixteen, Q* out) {
+        __m256i half[4];
+        Eight::columns_by(sixteen, half);
+        for (int j = 0; j < 4; ++j)
+            out[j].low = half[j];
+        Eight::columns_by([&](std::size_t row) __attribute__((always_inline)) { return sixteen(row + 8); }, half);
+        for (int j = 0; j < 4; ++j)
+            out[j].high = half[j];
+    }
+    /// Sixteen bytes from two pieces of eight or four of four.
+    template <typename... Pieces>
+    [[gnu::always_inline]] static __m128i join(const Pieces&... pieces) {
+        return joined(pieces...);
+    }
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {
         return {Eight::column(base, stride), Eight::column(base + 8 * stride, stride)};

@@ -465,6 +465,52 @@ struct IQ4_XSLines : Lines256<136> {
     }
 };
 
+// --- types whose law is read by quant's scalar code: seldom used with bf16
+// --------------------------------------------------
+
+/// Line `line` of `block`.
+PUNA_INLINE void law_line(const quant::TypeInfo& type, const std::byte* block, std::size_t line, std::byte* out) {
+    const bool halves = type.law_width == 16;  // two law blocks to a line
+    quant::LawBlock first;
+    type.law_block(block, halves ? 2 * line : line, &first);
+    const auto sixteen = [](const std::int8_t* q, float scale) {
+        return scaled_bytes(load16(reinterpret_cast<const std::byte*>(q)), broadcast(scale));
+    };
+    const __m512 low = sixteen(first.q, first.scale);
+    if (!halves) return store_line(out, to_bf16(low, sixteen(first.q + 16, first.scale)));
+    quant::LawBlock second;
+    type.law_block(block, 2 * line + 1, &second);
+    store_line(out, to_bf16(low, sixteen(second.q, second.scale)));
+}
+
+template <quant::TensorType Type, std::size_t BlockBytes>
+struct LawLines : Lines256<BlockBytes> {
+    PUNA_INLINE static void decode(const std::byte* block, std::byte* out, std::size_t stride) {
+        const quant::TypeInfo& type = quant::type_info(Type);
+        for (std::size_t line = 0; line < 8; ++line)
+            law_line(type, block, line, out + line * stride);
+    }
+};
+
+using IQ1_SLines = LawLines<quant::TensorType::IQ1_S, 50>;
+using IQ1_MLines = LawLines<quant::TensorType::IQ1_M, 56>;
+using IQ2_XXSLines = LawLines<quant::TensorType::IQ2_XXS, 66>;
+using IQ2_XSLines = LawLines<quant::TensorType::IQ2_XS, 74>;
+using IQ2_SLines = LawLines<quant::TensorType::IQ2_S, 82>;
+using IQ3_XXSLines = LawLines<quant::TensorType::IQ3_XXS, 98>;
+using IQ3_SLines = LawLines<quant::TensorType::IQ3_S, 110>;
+using TQ1_0Lines = LawLines<quant::TensorType::TQ1_0, 54>;
+using TQ2_0Lines = LawLines<quant::TensorType::TQ2_0, 66>;
+
+/// Two lines are one block of 36 bytes; lines come in such pairs.
+struct NVFP4Lines : Lines32<18> {
+    PUNA_INLINE static void decode(const std::byte* block, const std::byte*, std::byte* out_a, std::byte* out_b) {
+        const quant::TypeInfo& type = quant::type_info(quant::TensorType::NVFP4);
+        law_line(type, block, 0, out_a);
+        law_line(type, block, 1, out_b);
+    }
+};
+
 // --- rows
 // -----------------------------------------------------------------------------------------------------------------
 
@@ -521,9 +567,19 @@ auto with_lines(quant::TensorType type, const Make& make) -> decltype(make(F32Li
         case TensorType::Q4_K: return make(Q4_KLines{});
         case TensorType::Q5_K: return make(Q5_KLines{});
         case TensorType::Q6_K: return make(Q6_KLines{});
+        case TensorType::IQ1_S: return make(IQ1_SLines{});
+        case TensorType::IQ1_M: return make(IQ1_MLines{});
+        case TensorType::IQ2_XXS: return make(IQ2_XXSLines{});
+        case TensorType::IQ2_XS: return make(IQ2_XSLines{});
+        case TensorType::IQ2_S: return make(IQ2_SLines{});
+        case TensorType::IQ3_XXS: return make(IQ3_XXSLines{});
+        case TensorType::IQ3_S: return make(IQ3_SLines{});
         case TensorType::IQ4_NL: return make(IQ4_NLLines{});
         case TensorType::IQ4_XS: return make(IQ4_XSLines{});
+        case TensorType::TQ1_0: return make(TQ1_0Lines{});
+        case TensorType::TQ2_0: return make(TQ2_0Lines{});
         case TensorType::MXFP4: return make(MXFP4Lines{});
+        case TensorType::NVFP4: return make(NVFP4Lines{});
         default: return nullptr;
     }
 }

@@ -109,14 +109,18 @@ struct Avx512 {
     }
     /// Sixteen bytes of each of sixteen rows, `stride` apart, as four quads in order of bytes.
     static void columns(const std::byte* base, std::size_t stride, Q* out) {
-        const auto four_rows = [base, stride](std::size_t row) {
-            const auto load16 = [&](std::size_t r) {
-                return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * stride));
-            };
-            __m512i rows = _mm512_castsi128_si512(load16(row));
-            rows = _mm512_inserti32x4(rows, load16(row + 4), 1);
-            rows = _mm512_inserti32x4(rows, load16(row + 8), 2);
-            return _mm512_inserti32x4(rows, load16(row + 12), 3);
+        columns_by([base, stride](std::size_t row)
+                       __attribute__((always_inline)) { return sixteen_bytes(base + row * stride); },
+                   out);
+    }
+    /// The same of what `sixteen(row)` is, a join.
+    template <typename Sixteen>
+    [[gnu::always_inline]] static void columns_by(const Sixteen& sixteen, Q* out) {
+        const auto four_rows = [&](std::size_t row) __attribute__((always_inline)) {
+            __m512i rows = _mm512_castsi128_si512(sixteen(row));
+            rows = _mm512_inserti32x4(rows, sixteen(row + 4), 1);
+            rows = _mm512_inserti32x4(rows, sixteen(row + 8), 2);
+            return _mm512_inserti32x4(rows, sixteen(row + 12), 3);
         };
         const __m512i r0 = four_rows(0), r1 = four_rows(1), r2 = four_rows(2), r3 = four_rows(3);
         const __m512i ab_low = _mm512_unpacklo_epi32(r0, r1);
@@ -127,6 +131,11 @@ struct Avx512 {
         out[1] = _mm512_unpackhi_epi64(ab_low, cd_low);
         out[2] = _mm512_unpacklo_epi64(ab_high, cd_high);
         out[3] = _mm512_unpackhi_epi64(ab_high, cd_high);
+    }
+    /// Sixteen bytes from two pieces of eight or four of four.
+    template <typename... Pieces>
+    [[gnu::always_inline]] static __m128i join(const Pieces&... pieces) {
+        return joined(pieces...);
     }
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {

@@ -182,11 +182,18 @@ struct Neon {
     }
     /// Sixteen bytes of each of sixteen rows, `stride` apart, as four quads in order of bytes.
     static void columns(const std::byte* base, std::size_t stride, Q* out) {
-        for (int i = 0; i < 4; ++i, base += 4 * stride) {  // four rows of four dwords, transposed
-            const int32x4_t r0 = load_bytes(base);
-            const int32x4_t r1 = load_bytes(base + stride);
-            const int32x4_t r2 = load_bytes(base + 2 * stride);
-            const int32x4_t r3 = load_bytes(base + 3 * stride);
+        columns_by([base, stride](std::size_t row)
+                       __attribute__((always_inline)) { return load_bytes(base + row * stride); },
+                   out);
+    }
+    /// The same of what `sixteen(row)` is, a join.
+    template <typename Sixteen>
+    [[gnu::always_inline]] static void columns_by(const Sixteen& sixteen, Q* out) {
+        for (std::size_t i = 0; i < 4; ++i) {  // four rows of four dwords, transposed
+            const int32x4_t r0 = sixteen(4 * i);
+            const int32x4_t r1 = sixteen(4 * i + 1);
+            const int32x4_t r2 = sixteen(4 * i + 2);
+            const int32x4_t r3 = sixteen(4 * i + 3);
             const int64x2_t even01 = vreinterpretq_s64_s32(vtrn1q_s32(r0, r1));  // dwords 0 and 2 of rows 0 and 1
             const int64x2_t even23 = vreinterpretq_s64_s32(vtrn1q_s32(r2, r3));
             const int64x2_t odd01 = vreinterpretq_s64_s32(vtrn2q_s32(r0, r1));
@@ -196,6 +203,17 @@ struct Neon {
             out[2].at[i] = vreinterpretq_s32_s64(vtrn2q_s64(even01, even23));
             out[3].at[i] = vreinterpretq_s32_s64(vtrn2q_s64(odd01, odd23));
         }
+    }
+    /// Sixteen bytes from two pieces of eight or four of four.
+    static int32x4_t join(const std::uint64_t& a, const std::uint64_t& b) {
+        return vreinterpretq_s32_u64(vcombine_u64(vld1_u64(&a), vld1_u64(&b)));
+    }
+    static int32x4_t join(const std::uint32_t& a, const std::uint32_t& b, const std::uint32_t& c,
+                          const std::uint32_t& d) {
+        uint32x4_t made = vdupq_n_u32(a);
+        made = vld1q_lane_u32(&b, made, 1);
+        made = vld1q_lane_u32(&c, made, 2);
+        return vreinterpretq_s32_u32(vld1q_lane_u32(&d, made, 3));
     }
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {
