@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <string_view>
 
 #include "base/try.h"
 #include "formats/printable.h"
@@ -48,6 +49,21 @@ Result<const formats::FoundTensor*> find_tensor(const formats::ModelFile& file, 
     return tensor;
 }
 
+/// Beside a matrix of NVFP4 there may be a number by which all of it is multiplied.
+Result<void> check_without_factor(const formats::ModelFile& file, const std::string& matrix) {
+    constexpr std::string_view suffix = ".weight";
+    const std::string stem = matrix.ends_with(suffix) ? matrix.substr(0, matrix.size() - suffix.size()) : matrix;
+    for (const std::string& name : {stem + ".scale", matrix + ".scale"}) {
+        const formats::FoundTensor* factor = file.find_tensor(name);
+        if (factor == nullptr) continue;
+        return Error{ErrorCode::unsupported_tensor_type,
+                     fmt::format("{}: {} is a factor of '{}', which this version does not apply",
+                                 path_of(file, *factor), factor->describe(), matrix),
+                     "use a file without such factors, or with weights in another type"};
+    }
+    return {};
+}
+
 }  // namespace
 
 void StackedMatrix::add_tasks(float* y, std::vector<nn::LinearTask>& tasks) const {
@@ -62,6 +78,7 @@ Result<StackedMatrix> find_matrix(const formats::ModelFile& file, const std::str
                                   std::int64_t columns) {
     PUNA_TRY(const formats::FoundTensor* tensor,
              find_tensor(file, name, {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns)}));
+    PUNA_CHECK(check_without_factor(file, name));
     const quant::TypeInfo& type = quant::type_info(tensor->type);
     const auto row_bytes = static_cast<std::size_t>(columns) / type.block_elements * type.block_bytes;
     StackedMatrix matrix = {.stacked = {}, .type = tensor->type, .rows = rows, .columns = columns};

@@ -108,6 +108,8 @@ const std::vector<Contradiction>& contradictions() {
              b.tensor("blk.0.attn_k.weight", {64, 32}, 27, std::vector<std::byte>(std::size_t{8} * 64 * 32));  // I64
          },
          "blk.0.attn_k.weight", ErrorCode::unsupported_tensor_type},
+        {"factor_of_a_matrix", [](GgufBuilder& builder) { builder.f32_tensor("blk.1.ffn_up.scale", {1}, {0.5F}); },
+         "is a factor of 'blk.1.ffn_up.weight'", ErrorCode::unsupported_tensor_type},
     };
     return list;
 }
