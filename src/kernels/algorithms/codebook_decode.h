@@ -75,11 +75,13 @@ PUNA_INLINE typename L::Q signs_of_28(typename L::Q packed) {
 /// From magnitudes, 1 to Bias - 1, to q + Bias: bit k of a row's `signs` is a minus before weight k.
 template <typename L, int Bias>
 PUNA_INLINE void apply_signs(typename L::Q signs, typename L::Q* quads) {
+#pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) {
-        const auto minus = spread_bits<L>(signs, j);
-        // The complement within 2 Bias, plus one: from Bias + q to Bias - q. No byte carries.
-        const auto flips = L::multiply_low(minus, 2 * Bias - 1);
-        quads[j] = L::add_int(L::exclusive(L::either(quads[j], L::bytes(Bias)), flips), minus);
+        const auto bits = L::set_int(static_cast<std::int32_t>(j % 2 == 0 ? 0x08040201u : 0x80402010u));
+        const auto minus = L::equal_bytes(L::both(L::repeated_byte(signs, j / 2), bits), bits);
+        // The complement within 2 Bias, plus one: from Bias + q to Bias - q.
+        const auto flips = L::both(minus, L::bytes(2 * Bias - 1));
+        quads[j] = L::sub_bytes(L::exclusive(L::either(quads[j], L::bytes(Bias)), flips), minus);
     }
 }
 
@@ -88,20 +90,20 @@ struct IQ2_XXS : Block256<66, 32, 7, 64, false> {
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         const auto d = L::mul(L::f16_column(block.base, block.stride), L::set(0.125F));
         for (std::size_t sub = 0; sub < 8; ++sub) {
+            const auto signs = L::column(block.base + 6 + 8 * sub, block.stride);
             typename L::Q made[8];
-            quads<L>(block, sub, made);
-            const auto scale = L::column(block.base + 6 + 8 * sub, block.stride);
-            sink(made, odd_scale<L>(d, scale, 28, 15), L::set(0.0F));
+            quads<L>(block.at(2 + 8 * sub), signs, made);
+            sink(made, odd_scale<L>(d, signs, 28, 15), L::set(0.0F));
         }
     }
 
   private:
     template <typename L>
-    [[gnu::noinline]] static void quads(TileBlock block, std::size_t sub, typename L::Q* out) {
+    [[gnu::noinline]] static void quads(TileBlock codes, typename L::Q signs, typename L::Q* out) {
         point_quads<L>(
-            quant::iq2_xxs_points, block.at(2 + 8 * sub),
+            quant::iq2_xxs_points, codes,
             [](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA { return byte_at(row, g); }, out);
-        apply_signs<L, bias>(signs_of_28<L>(L::column(block.base + 6 + 8 * sub, block.stride)), out);
+        apply_signs<L, bias>(signs_of_28<L>(signs), out);
     }
 };
 
@@ -167,20 +169,20 @@ struct IQ3_XXS : Block256<98, 32, 7, 64, false> {
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         const auto d = L::mul(L::f16_column(block.base, block.stride), L::set(0.25F));
         for (std::size_t sub = 0; sub < 8; ++sub) {
+            const auto signs = L::column(block.base + 66 + 4 * sub, block.stride);
             typename L::Q made[8];
-            quads<L>(block, sub, made);
-            const auto scale = L::column(block.base + 66 + 4 * sub, block.stride);
-            sink(made, odd_scale<L>(d, scale, 28, 15), L::set(0.0F));
+            quads<L>(block.at(2 + 8 * sub), signs, made);
+            sink(made, odd_scale<L>(d, signs, 28, 15), L::set(0.0F));
         }
     }
 
   private:
     template <typename L>
-    [[gnu::noinline]] static void quads(TileBlock block, std::size_t sub, typename L::Q* out) {
+    [[gnu::noinline]] static void quads(TileBlock codes, typename L::Q signs, typename L::Q* out) {
         point_quads<L>(
-            quant::iq3_xxs_points, block.at(2 + 8 * sub),
+            quant::iq3_xxs_points, codes,
             [](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA { return byte_at(row, g); }, out);
-        apply_signs<L, bias>(signs_of_28<L>(L::column(block.base + 66 + 4 * sub, block.stride)), out);
+        apply_signs<L, bias>(signs_of_28<L>(signs), out);
     }
 };
 

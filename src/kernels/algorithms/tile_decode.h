@@ -421,69 +421,44 @@ struct TQ2_0 : Block256<66, 32, 2, 1, false> {
     }
 };
 
-/// Bytes that are fractions of 256 in the base 3: times 3, their highest digit leaves at the upper end. Every second
-/// byte apart, each with room above it.
+/// The highest digit, 0 to 2, of bytes that are fractions of 256 in the base 3; it is taken off them.
 template <typename L>
-struct TernaryFractions {
-    typename L::Q even, odd;
-
-    PUNA_INLINE explicit TernaryFractions(typename L::Q bytes)
-        : even(L::both(bytes, L::set_int(0x00ff00ff))),
-          odd(L::both(L::shift_right(bytes, 8), L::set_int(0x00ff00ff))) {}
-    /// The next digit of each byte, 0 to 2.
-    PUNA_INLINE typename L::Q next() {
-        const auto even_tripled = L::add_int(even, L::shift_left(even, 1));
-        const auto odd_tripled = L::add_int(odd, L::shift_left(odd, 1));
-        even = L::both(even_tripled, L::set_int(0x00ff00ff));
-        odd = L::both(odd_tripled, L::set_int(0x00ff00ff));
-        return L::either(L::both(L::shift_right(even_tripled, 8), L::set_int(0x00030003)),
-                         L::both(odd_tripled, L::set_int(0x03000300)));
-    }
-};
+PUNA_INLINE typename L::Q next_digit(typename L::Q& fractions) {
+    const auto x = fractions;
+    const auto one = L::equal_bytes(L::max_bytes(x, L::bytes(86)), x);  // from 256 / 3 on, all bits
+    const auto two = L::equal_bytes(L::max_bytes(x, L::bytes(171)), x);
+    fractions = L::add_bytes(x, L::add_bytes(x, x));  // times 3, without what passes 256
+    return L::sub_bytes(L::sub_bytes(L::bytes(0), one), two);
+}
 
 struct TQ1_0 : Block256<54, 32, 2, 1, false> {
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
-        using Fractions = TernaryFractions<L>;
         const auto d = L::f16_column(block.base + 52, block.stride);
-        typename L::Q packed[4];
-        const auto fractions_at = [&](int byte) PUNA_INLINE_LAMBDA {
-            L::columns(block.base + byte, block.stride, packed);
-            return FourOf<Fractions>{Fractions(packed[0]), Fractions(packed[1]), Fractions(packed[2]),
-                                     Fractions(packed[3])};
-        };
         typename L::Q quads[8];
-        auto low = fractions_at(0);  // 32 bytes hold the first 160 weights
-        auto high = fractions_at(16);
+        typename L::Q fractions[8];
+        const auto next = [&](int count, typename L::Q* out) PUNA_INLINE_LAMBDA {
+            for (int j = 0; j < count; ++j)
+                out[j] = next_digit<L>(fractions[j]);
+        };
+        L::columns(block.base, block.stride, fractions);  // 32 bytes hold the first 160 weights
+        L::columns(block.base + 16, block.stride, fractions + 4);
         for (int digit = 0; digit < 5; ++digit) {
-            low.next(quads);
-            high.next(quads + 4);
+            next(8, quads);
             sink(quads, d, L::set(0.0F));
         }
-        auto rest = fractions_at(32);  // 16 bytes the next 80
+        L::columns(block.base + 32, block.stride, fractions);  // 16 bytes the next 80
         for (int pair = 0; pair < 2; ++pair) {
-            rest.next(quads);
-            rest.next(quads + 4);
+            next(4, quads);
+            next(4, quads + 4);
             sink(quads, d, L::set(0.0F));
         }
-        rest.next(quads);
-        Fractions last(L::column(block.base + 48, block.stride));  // and four bytes the last 16
+        next(4, quads);
+        auto last = L::column(block.base + 48, block.stride);  // and four bytes the last 16
         for (int digit = 0; digit < 4; ++digit)
-            quads[4 + digit] = last.next();
+            quads[4 + digit] = next_digit<L>(last);
         sink(quads, d, L::set(0.0F));
     }
-
-  private:
-    template <typename Fractions>
-    struct FourOf {
-        Fractions at[4];
-
-        template <typename Q>
-        PUNA_INLINE void next(Q* quads) {
-            for (int j = 0; j < 4; ++j)
-                quads[j] = at[j].next();
-        }
-    };
 };
 
 }  // namespace puna::kernels::algorithms

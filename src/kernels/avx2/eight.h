@@ -62,6 +62,16 @@ struct Eight {
     static Q multiply_low(Q a, std::uint32_t x) {
         return _mm256_mullo_epi32(a, _mm256_set1_epi32(static_cast<int>(x)));
     }
+    static Q add_bytes(Q a, Q b) { return _mm256_add_epi8(a, b); }
+    static Q sub_bytes(Q a, Q b) { return _mm256_sub_epi8(a, b); }
+    static Q max_bytes(Q a, Q b) { return _mm256_max_epu8(a, b); }  // unsigned
+    /// All bits of a byte that is equal, else none.
+    static Q equal_bytes(Q a, Q b) { return _mm256_cmpeq_epi8(a, b); }
+    /// Byte n, 0 to 3, of each row's quad, four times.
+    static Q repeated_byte(Q a, int n) {
+        const __m256i first = _mm256_broadcastsi128_si256(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+        return _mm256_shuffle_epi8(a, _mm256_add_epi8(first, bytes(static_cast<std::uint8_t>(n))));
+    }
     /// Each byte, 0 to 15, becomes table[byte].
     static Q lookup(Q a, const std::uint8_t* table) {
         const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));

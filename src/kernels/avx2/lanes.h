@@ -143,6 +143,13 @@ struct Avx2 {
     static Q multiply_low(Q a, std::uint32_t x) {
         return {Eight::multiply_low(a.low, x), Eight::multiply_low(a.high, x)};
     }
+    static Q add_bytes(Q a, Q b) { return {Eight::add_bytes(a.low, b.low), Eight::add_bytes(a.high, b.high)}; }
+    static Q sub_bytes(Q a, Q b) { return {Eight::sub_bytes(a.low, b.low), Eight::sub_bytes(a.high, b.high)}; }
+    static Q max_bytes(Q a, Q b) { return {Eight::max_bytes(a.low, b.low), Eight::max_bytes(a.high, b.high)}; }
+    /// All bits of a byte that is equal, else none.
+    static Q equal_bytes(Q a, Q b) { return {Eight::equal_bytes(a.low, b.low), Eight::equal_bytes(a.high, b.high)}; }
+    /// Byte n, 0 to 3, of each row's quad, four times.
+    static Q repeated_byte(Q a, int n) { return {Eight::repeated_byte(a.low, n), Eight::repeated_byte(a.high, n)}; }
     /// Each byte, 0 to 15, becomes table[byte].
     static Q lookup(Q a, const std::uint8_t* table) {
         return {Eight::lookup(a.low, table), Eight::lookup(a.high, table)};

@@ -103,6 +103,16 @@ struct Avx512 {
     static Q multiply_low(Q a, std::uint32_t x) {
         return _mm512_mullo_epi32(a, _mm512_set1_epi32(static_cast<int>(x)));
     }
+    static Q add_bytes(Q a, Q b) { return _mm512_add_epi8(a, b); }
+    static Q sub_bytes(Q a, Q b) { return _mm512_sub_epi8(a, b); }
+    static Q max_bytes(Q a, Q b) { return _mm512_max_epu8(a, b); }  // unsigned
+    /// All bits of a byte that is equal, else none.
+    static Q equal_bytes(Q a, Q b) { return _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a, b)); }
+    /// Byte n, 0 to 3, of each row's quad, four times.
+    static Q repeated_byte(Q a, int n) {
+        const __m512i first = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+        return _mm512_shuffle_epi8(a, _mm512_add_epi8(first, bytes(static_cast<std::uint8_t>(n))));
+    }
     /// Each byte, 0 to 15, becomes table[byte].
     static Q lookup(Q a, const std::uint8_t* table) {
         return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), a);

@@ -175,6 +175,25 @@ struct Neon {
         return each<Q>(
             [&](int i) { return vreinterpretq_s32_u32(vmulq_u32(vreinterpretq_u32_s32(a.at[i]), vdupq_n_u32(x))); });
     }
+    static Q add_bytes(Q a, Q b) {
+        return each<Q>([&](int i) { return of_bytes(vaddq_u8(bytes_of(a.at[i]), bytes_of(b.at[i]))); });
+    }
+    static Q sub_bytes(Q a, Q b) {
+        return each<Q>([&](int i) { return of_bytes(vsubq_u8(bytes_of(a.at[i]), bytes_of(b.at[i]))); });
+    }
+    static Q max_bytes(Q a, Q b) {  // unsigned
+        return each<Q>([&](int i) { return of_bytes(vmaxq_u8(bytes_of(a.at[i]), bytes_of(b.at[i]))); });
+    }
+    /// All bits of a byte that is equal, else none.
+    static Q equal_bytes(Q a, Q b) {
+        return each<Q>([&](int i) { return of_bytes(vceqq_u8(bytes_of(a.at[i]), bytes_of(b.at[i]))); });
+    }
+    /// Byte n, 0 to 3, of each row's quad, four times.
+    static Q repeated_byte(Q a, int n) {
+        const uint8x16_t first = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
+        const uint8x16_t places = vaddq_u8(first, vdupq_n_u8(static_cast<std::uint8_t>(n)));
+        return each<Q>([&](int i) { return of_bytes(vqtbl1q_u8(bytes_of(a.at[i]), places)); });
+    }
     /// Each byte, 0 to 15, becomes table[byte].
     static Q lookup(Q a, const std::uint8_t* table) {
         const uint8x16_t codes = vld1q_u8(table);
@@ -359,6 +378,8 @@ struct Neon {
         __builtin_memcpy(&value, p, sizeof(T));
         return value;
     }
+    static uint8x16_t bytes_of(int32x4_t a) { return vreinterpretq_u8_s32(a); }
+    static int32x4_t of_bytes(uint8x16_t a) { return vreinterpretq_s32_u8(a); }
     static int32x4_t load_bytes(const std::byte* p) {
         return vreinterpretq_s32_u8(vld1q_u8(reinterpret_cast<const std::uint8_t*>(p)));
     }
