@@ -18,9 +18,10 @@ struct Candidate {
 };
 
 /// More probable, the lower id first among equals: the order of all that is cut by rank.
-inline bool more_probable(const Candidate& a, const Candidate& b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
+/// An object, not a function, which sorting would call through a pointer.
+inline constexpr auto more_probable = [](const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+};
 
 /// Begins as the logits of the whole vocabulary, which is the quickest form for what looks at few of them, and becomes
 /// a list with the first step that asks for one. For one thread; its memory is used again for the next token.

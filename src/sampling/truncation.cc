@@ -11,23 +11,61 @@
 namespace puna::sampling {
 namespace {
 
-/// Cuts a weighed list to its first ones by `before`, in that order, until they reach `share` of `total`. They are
-/// taken from a heap one by one, as few are usually enough.
-template <typename Before>
-void keep_share(std::vector<Candidate>& list, double total, float share, Before before) {
-    const auto after = [&](const Candidate& a, const Candidate& b) { return before(b, a); };
-    std::make_heap(list.begin(), list.end(), after);
-    double sum = 0;
-    auto taken = list.end();  // [taken, end): the last one first
-    while (taken != list.begin()) {
-        std::pop_heap(list.begin(), taken, after);
-        --taken;
-        sum += taken->weight;
-        // In float, like the parameter: 0.5 + 0.3 is to reach 0.8.
-        if (static_cast<float>(sum / total) >= share) break;
+constexpr std::size_t buckets = 1024;
+
+/// Cuts a weighed list to its first ones by `before`, in that order, until they reach `share` of `total`. `key` ascends
+/// with it: before(a, b) implies key(a) <= key(b).
+///
+/// Few are usually enough. So candidates are put into buckets by their keys, whose weights say about where the share is
+/// reached, and bucket after bucket is sorted until it is. The result is that of sorting all.
+template <typename Key, typename Before>
+void keep_share(std::vector<Candidate>& list, double total, float share, Key key, Before before) {
+    double least = std::numeric_limits<double>::max();  // of the keys of all that weigh something
+    double greatest = std::numeric_limits<double>::lowest();
+    for (const Candidate& candidate : list) {
+        least = candidate.weight > 0 ? std::min(least, key(candidate)) : least;
+        greatest = candidate.weight > 0 ? std::max(greatest, key(candidate)) : greatest;
     }
-    list.erase(list.begin(), taken);
-    std::reverse(list.begin(), list.end());
+    const double spread = double{buckets} / (greatest - least);
+    const double scale = std::isfinite(spread) ? spread : 0;  // all in one bucket if all keys are equal
+    const auto bucket_of = [&](const Candidate& candidate) {
+        return static_cast<std::size_t>(std::clamp((key(candidate) - least) * scale, 0.0, double{buckets - 1}));
+    };
+    std::array<double, buckets> weights = {};
+    std::array<std::size_t, buckets> ends = {};  // at first their sizes
+    for (const Candidate& candidate : list) {
+        const std::size_t bucket = bucket_of(candidate);
+        weights[bucket] += candidate.weight;
+        ++ends[bucket];
+    }
+    std::partial_sum(ends.begin(), ends.end(), ends.begin());
+    std::size_t border = 0;  // the first bucket behind those that are needed
+    for (double sum = 0; border < buckets && sum < static_cast<double>(share) * total; ++border)
+        sum += weights[border];
+
+    std::vector<Candidate> kept;
+    for (;; border = buckets) {  // of another sum's rounding, all are needed
+        kept.resize(border == 0 ? 0 : ends[border - 1]);
+        std::array<std::size_t, buckets> next = {};  // where each bucket's next candidate goes
+        std::copy(ends.begin(), ends.end() - 1, next.begin() + 1);
+        for (const Candidate& candidate : list) {
+            const std::size_t bucket = bucket_of(candidate);
+            if (bucket < border) kept[next[bucket]++] = candidate;
+        }
+        double sum = 0;
+        auto at = kept.begin();
+        for (std::size_t bucket = 0; bucket < border; ++bucket) {
+            const auto end = kept.begin() + static_cast<std::ptrdiff_t>(ends[bucket]);
+            std::sort(at, end, before);
+            while (at != end) {
+                sum += at++->weight;
+                // In float, like the parameter: 0.5 + 0.3 is to reach 0.8.
+                if (static_cast<float>(sum / total) < share) continue;
+                return list.assign(kept.begin(), at);  // its memory stays, for the next token
+            }
+        }
+        if (border == buckets) return list.assign(kept.begin(), kept.end());
+    }
 }
 
 /// The population's standard deviation of the finite ones among `count` values. Two passes, for exactness; lanes that
@@ -73,7 +111,7 @@ void keep_top_p(Candidates& candidates, float p) {
     const double total = candidates.weigh();
     std::vector<Candidate>& list = candidates.list();
     if (!candidates.sorted()) {
-        keep_share(list, total, p, more_probable);
+        keep_share(list, total, p, [](const Candidate& candidate) { return -candidate.logit; }, more_probable);
         return candidates.set_sorted(true);
     }
     double sum = 0;
@@ -103,12 +141,11 @@ void keep_typical(Candidates& candidates, float p) {
     for (const Candidate& candidate : list) {
         if (candidate.weight > 0) entropy += candidate.weight / total * surprise(candidate);
     }
+    const auto distance = [&](const Candidate& candidate) { return std::abs(surprise(candidate) - entropy); };
     const auto nearer = [&](const Candidate& a, const Candidate& b) {
-        const double distance_a = std::abs(surprise(a) - entropy);
-        const double distance_b = std::abs(surprise(b) - entropy);
-        return distance_a < distance_b || (distance_a == distance_b && more_probable(a, b));
+        return distance(a) < distance(b) || (distance(a) == distance(b) && more_probable(a, b));
     };
-    keep_share(list, total, p, nearer);
+    keep_share(list, total, p, distance, nearer);
     candidates.set_sorted(false);
     candidates.unweigh();  // the best may be gone
 }

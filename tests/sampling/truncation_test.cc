@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
 #include "base/rng.h"
 #include "sampling/drawing.h"
 
@@ -112,6 +116,93 @@ TEST(Xtc, DrawsFromALaneOfItsOwn) {
         EXPECT_EQ(*with.sample(logits), happens ? 3 : free) << i;
     }
     EXPECT_NEAR(happened, 500, 60);
+}
+
+// ---- Cuts by a share of the probability, beside the definition: sort all, take the first ones ----
+
+/// Logits of many shapes, -infinity among them; the last ones have ties throughout.
+std::vector<std::vector<float>> many_logits() {
+    std::vector<std::vector<float>> all;
+    for (const std::size_t count : {1U, 2U, 7U, 300U, 20000U}) {
+        const auto make = [&](auto value) {
+            std::vector<float> logits(count);
+            for (std::size_t i = 0; i < count; ++i)
+                logits[i] = static_cast<float>(value(i, base::uniform_draw(count, i)));
+            all.push_back(std::move(logits));
+        };
+        const auto cut = [](std::size_t i, double x) { return i % 3 == 1 ? -double{inf} : x; };
+        make([&](std::size_t i, double u) { return cut(i, std::log(u + 1e-9)); });
+        make([](std::size_t, double u) { return 3 * std::log(u / (1 - u) + 1e-9); });  // logistic
+        make([](std::size_t, double u) { return 1e-7 * u; });
+        make([](std::size_t i, double u) { return i == 0 ? 1000 : 100 * u; });  // all others weigh nothing
+        make([](std::size_t i, double u) { return i % 2 == 0 ? 3e38 : 30 * u; });
+        make([](std::size_t, double u) { return 3.4e38 * (2 * u - 1); });
+        make([](std::size_t, double u) { return std::floor(5 * u); });
+        make([](std::size_t, double) { return -2; });
+    }
+    return all;
+}
+
+/// Sorted by `before` of two candidates, the first ones that reach `p` of `total`.
+template <typename Before>
+std::vector<TokenId> first_by(std::vector<Candidate> list, double total, float p, Before before) {
+    std::sort(list.begin(), list.end(), before);
+    std::vector<TokenId> ids;
+    double sum = 0;
+    for (const Candidate& candidate : list) {
+        ids.push_back(candidate.id);
+        sum += candidate.weight;
+        if (static_cast<float>(sum / total) >= p) break;
+    }
+    return ids;
+}
+
+std::vector<TokenId> ids_in_order(Candidates& candidates) {
+    std::vector<TokenId> ids;
+    for (const Candidate& candidate : candidates.list())
+        ids.push_back(candidate.id);
+    return ids;
+}
+
+constexpr float shares[] = {1e-30F, 0.1F, 0.5F, 0.8F, 0.95F, 0.999F, 0.99999994F};
+
+TEST(TopP, KeepsWhatSortingAllWouldKeep) {
+    for (const std::vector<float>& logits : many_logits()) {
+        for (const float p : shares) {
+            Candidates candidates;
+            candidates.assign(logits);
+            const double total = candidates.weigh();
+            const auto expected = first_by(candidates.list(), total, p, more_probable);
+            keep_top_p(candidates, p);
+            EXPECT_TRUE(candidates.sorted());
+            ASSERT_EQ(ids_in_order(candidates), expected) << logits.size() << " logits, p " << p;
+        }
+    }
+}
+
+TEST(Typical, KeepsWhatSortingAllWouldKeep) {
+    for (const std::vector<float>& logits : many_logits()) {
+        for (const float p : shares) {
+            Candidates candidates;
+            candidates.assign(logits);
+            const double total = candidates.weigh();
+            const std::vector<Candidate> list = candidates.list();
+            const double best = std::max_element(list.begin(), list.end(), [](const auto& a, const auto& b) {
+                                    return a.logit < b.logit;
+                                })->logit;
+            const auto surprise = [&](const Candidate& c) { return std::log(total) - (c.logit - best); };
+            double entropy = 0;
+            for (const Candidate& c : list)
+                entropy += c.weight == 0 ? 0 : c.weight / total * surprise(c);
+            const auto nearer = [&](const Candidate& a, const Candidate& b) {
+                const double to_a = std::abs(surprise(a) - entropy), to_b = std::abs(surprise(b) - entropy);
+                return to_a != to_b ? to_a < to_b : more_probable(a, b);
+            };
+            const auto expected = first_by(list, total, p, nearer);
+            keep_typical(candidates, p);
+            ASSERT_EQ(ids_in_order(candidates), expected) << logits.size() << " logits, p " << p;
+        }
+    }
 }
 
 TEST(TopP, AgreesOnAListThatIsSortedAlready) {
