@@ -82,32 +82,80 @@ void compile_schema(benchmark::State& state) {
         benchmark::DoNotOptimize(text::grammar::compile_json_schema(schemas()[next++ % schemas().size()]));
 }
 
-/// Microseconds of each mask.
+double microseconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+}
+
+/// What the texts of one schema cost, in microseconds. A token that was chosen is accepted, but for an end token.
+struct Walk {
+    double compile = 0;
+    std::vector<TokenId> text;   // chosen from the masks
+    std::vector<double> mask;    // [text]
+    std::vector<double> accept;  // [text], and one less if the last is an end token
+};
+
+std::string walk(std::size_t number, const std::shared_ptr<const text::grammar::TokenIndex>& index, Walk& out) {
+    const auto begin_compile = Clock::now();
+    auto grammar = text::grammar::compile_json_schema(schemas()[number]);
+    if (!grammar.ok()) return grammar.error().message;
+    const auto shared = std::make_shared<const text::grammar::Grammar>(std::move(grammar).value());
+    text::grammar::TokenConstraint constraint(shared, index, *tokenizer(), false);
+    out.compile = microseconds_since(begin_compile);
+    std::mt19937 random(static_cast<unsigned>(number));
+    for (int token = 0; token < tokens_of_a_text; ++token) {
+        const auto begin = Clock::now();
+        const auto allowed = constraint.allowed();
+        out.mask.push_back(microseconds_since(begin));
+        if (!allowed.ok()) return allowed.error().message;
+        std::vector<TokenId> choices;
+        for (std::size_t id = 0; id < index->size(); ++id) {
+            if ((*allowed)->has(static_cast<TokenId>(id))) choices.push_back(static_cast<TokenId>(id));
+        }
+        const TokenId chosen = out.text.emplace_back(choices[random() % choices.size()]);
+        if (tokenizer()->is_end(chosen)) break;
+        const auto begin_accept = Clock::now();
+        const auto accepted = constraint.accept(chosen);
+        out.accept.push_back(microseconds_since(begin_accept));
+        if (!accepted.ok()) return accepted.error().message;
+    }
+    return {};
+}
+
+/// For bench/compare_constraints.py: the vocabulary (bytes in hexadecimal), the schemas, and what became of each.
+void write_walks(const std::string& path, const std::vector<Walk>& walks) {
+    nlohmann::json out;
+    for (std::size_t i = 0; i < tokenizer()->size(); ++i) {
+        std::string hexadecimal;
+        for (const char c : tokenizer()->token_bytes(static_cast<TokenId>(i), /*special=*/false)) {
+            for (const int shift : {4, 0})
+                hexadecimal += "0123456789abcdef"[static_cast<unsigned char>(c) >> shift & 15];
+        }
+        out["tokens"].push_back(hexadecimal);
+    }
+    out["end"] = tokenizer()->end_tokens();
+    for (std::size_t i = 0; i < walks.size(); ++i) {
+        out["walks"].push_back({{"schema", schemas()[i]},
+                                {"compile", walks[i].compile},
+                                {"text", walks[i].text},
+                                {"mask", walks[i].mask},
+                                {"accept", walks[i].accept}});
+    }
+    std::ofstream(path) << out;
+}
+
 void mask(benchmark::State& state) {
     if (tokenizer() == nullptr) return state.SkipWithError("PUNA_BENCH_MODEL names no model with a byte-level BPE");
     const auto index = std::make_shared<const text::grammar::TokenIndex>(*tokenizer(), tokenizer()->size());
-    std::vector<double> microseconds;
+    std::vector<Walk> walks(schemas().size());
     for (auto _ : state) {
-        for (std::size_t number = 0; number < schemas().size(); ++number) {
-            auto grammar = text::grammar::compile_json_schema(schemas()[number]);
-            if (!grammar.ok()) return state.SkipWithError(grammar.error().message.c_str());
-            text::grammar::TokenConstraint constraint(
-                std::make_shared<const text::grammar::Grammar>(std::move(grammar).value()), index, *tokenizer(), false);
-            std::mt19937 random(static_cast<unsigned>(number));
-            for (int token = 0; token < tokens_of_a_text; ++token) {
-                const auto begin = Clock::now();
-                const auto allowed = constraint.allowed();
-                microseconds.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
-                if (!allowed.ok()) return state.SkipWithError(allowed.error().message.c_str());
-                std::vector<TokenId> choices;
-                for (std::size_t id = 0; id < index->size(); ++id) {
-                    if ((*allowed)->has(static_cast<TokenId>(id))) choices.push_back(static_cast<TokenId>(id));
-                }
-                const TokenId chosen = choices[random() % choices.size()];
-                if (tokenizer()->is_end(chosen) || !constraint.accept(chosen).ok()) break;
-            }
+        for (std::size_t number = 0; number < walks.size(); ++number) {
+            if (const std::string error = walk(number, index, walks[number]); !error.empty())
+                return state.SkipWithError(error.c_str());
         }
     }
+    std::vector<double> microseconds;
+    for (const Walk& each : walks)
+        microseconds.insert(microseconds.end(), each.mask.begin(), each.mask.end());
     std::sort(microseconds.begin(), microseconds.end());
     const auto quantile = [&](double share) {
         return microseconds[static_cast<std::size_t>(share * static_cast<double>(microseconds.size() - 1))];
@@ -116,6 +164,7 @@ void mask(benchmark::State& state) {
     state.counters["median_us"] = quantile(0.5);
     state.counters["p99_us"] = quantile(0.99);
     state.counters["max_us"] = quantile(1);
+    if (const auto path = base::environment_variable("PUNA_BENCH_WALKS")) write_walks(*path, walks);
 }
 
 BENCHMARK(index_of_the_vocabulary)->Name("constraint/index")->Unit(benchmark::kMillisecond);
