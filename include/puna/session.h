@@ -22,15 +22,19 @@ struct SessionInfo {
     std::uint32_t head_count_kv = 0;
     std::uint32_t head_dimension = 0;
     std::uint32_t vocabulary_tokens = 0;
-    std::string kernels;          ///< that computed it; the bits do not depend on it
-    std::string law;              ///< the numeric law that it was computed by
-    std::string kv_type;          ///< "f16", "f32" or "q8_0"
-    std::uint64_t tokens = 0;     ///< prompts and what was generated
-    std::uint64_t evaluated = 0;  ///< tokens whose keys and values are here; all, or all but the last few
-    bool has_logits = false;      ///< the next token can be drawn without evaluating anything
-    std::uint64_t draws = 0;      ///< random numbers used up
-    std::uint64_t bytes = 0;      ///< of its file, as this build writes it
+    std::string kernels;                 ///< that computed it; the bits do not depend on it
+    std::string law;                     ///< the numeric law that it was computed by
+    std::string kv_type;                 ///< "f16", "f32" or "q8_0"
+    std::uint64_t tokens = 0;            ///< prompts and what was generated
+    std::uint64_t evaluated = 0;         ///< tokens whose keys and values are here; all, or all but the last few
+    bool has_logits = false;             ///< the next token can be drawn without evaluating anything
+    std::uint64_t draws = 0;             ///< random numbers used up
+    std::uint64_t bytes = 0;             ///< of its file, as this build writes it without compression
+    std::uint64_t compressed_bytes = 0;  ///< of the file that it was loaded from, if that is compressed
 };
+
+/// How a session's file is written. zstd makes keys and values smaller by about a tenth, and what is read is the same.
+enum class SessionCompression : std::uint8_t { none, zstd };
 
 /// All that it takes to go on as if the request had never ended: token ids, their keys and values, logits of the last
 /// one, sampling parameters, seed and draws. `Finished` carries one where the request asked for it
@@ -48,8 +52,10 @@ class Session {
     /// it does not say which, nor of which model it is; its sizes must fit `model`. Errors: unsupported_format,
     /// file_malformed, session_mismatch (which size differs), file_not_found, file_unreadable, out_of_memory.
     static Result<std::vector<TokenId>> read_llama_rs(const std::string& path, const Model& model);
-    /// Replaces the file at `path` as a whole, or leaves it as it was. The file is its owner's alone. Errors: io_error.
-    Result<void> save(const std::string& path) const;
+    /// Replaces the file at `path` as a whole, or leaves it as it was. The file is its owner's alone. Returns its
+    /// bytes. Compression needs memory for what it makes. Errors: io_error, out_of_memory.
+    Result<std::uint64_t> save(const std::string& path,
+                               SessionCompression compression = SessionCompression::none) const;
 
     SessionInfo info() const;
     const std::vector<TokenId>& tokens() const;

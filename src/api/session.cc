@@ -24,8 +24,8 @@ Result<std::vector<TokenId>> Session::read_llama_rs(const std::string& path, con
     });
 }
 
-Result<void> Session::save(const std::string& path) const {
-    return api::guarded([&] { return engine::write_session(path, engine::data_of(*this)); });
+Result<std::uint64_t> Session::save(const std::string& path, SessionCompression compression) const {
+    return api::guarded([&] { return engine::write_session(path, engine::data_of(*this), compression); });
 }
 
 SessionInfo Session::info() const {
@@ -46,6 +46,7 @@ SessionInfo Session::info() const {
     info.has_logits = !data.logits.empty();
     info.draws = data.sampler_state.draws;
     info.bytes = engine::session_bytes(data);
+    info.compressed_bytes = data.compressed_bytes;
     return info;
 }
 
@@ -68,6 +69,7 @@ const std::string& Session::attachment() const {
 Session Session::with_attachment(std::string attachment) const {
     engine::SessionData data = engine::data_of(*this);
     data.attachment = std::move(attachment);
+    data.compressed_bytes = 0;
     return Session(std::make_shared<const engine::SessionData>(std::move(data)));
 }
 

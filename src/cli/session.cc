@@ -24,6 +24,17 @@
 namespace puna::cli {
 namespace {
 
+/// Null if the file is not compressed.
+Json compressed_bytes(const SessionInfo& info) {
+    return info.compressed_bytes > 0 ? Json(info.compressed_bytes) : Json();
+}
+
+std::string size_words(const SessionInfo& info) {
+    if (info.compressed_bytes == 0) return bytes_words(info.bytes);
+    return fmt::format("{}, compressed by zstd; {} without", bytes_words(info.compressed_bytes),
+                       bytes_words(info.bytes));
+}
+
 Json to_json(const Session& session) {
     const SessionInfo info = session.info();
     const SamplingOptions& sampling = session.sampling();
@@ -52,6 +63,7 @@ Json to_json(const Session& session) {
         json["sampling"]["logit_bias"][std::to_string(id)] = nine_digits(bias);
     json["attachment_bytes"] = session.attachment().size();
     json["bytes"] = info.bytes;
+    json["compressed_bytes"] = compressed_bytes(info);
     return json;
 }
 
@@ -86,7 +98,7 @@ std::string to_text(const Session& session) {
                                  parameters_words(sampling), sampling.logit_bias.empty() ? "" : "; with a token bias",
                                  sampling.ignore_end ? "; end tokens never" : ""));
     if (!session.attachment().empty()) line("attachment", bytes_words(session.attachment().size()));
-    line("size", bytes_words(info.bytes));
+    line("size", size_words(info));
     return text;
 }
 
@@ -146,9 +158,10 @@ class SessionCommand : public Command {
         PUNA_TRY(const Session session, Session::load(*file_));
         const SessionInfo info = session.info();
         if (json_) {
-            PUNA_CHECK(output.write_line(json_line(Json{{"whole", true}, {"bytes", info.bytes}})));
+            const Json json = {{"whole", true}, {"bytes", info.bytes}, {"compressed_bytes", compressed_bytes(info)}};
+            PUNA_CHECK(output.write_line(json_line(json)));
         } else {
-            PUNA_CHECK(output.write_line(fmt::format("whole: {}, every byte of it checked", bytes_words(info.bytes))));
+            PUNA_CHECK(output.write_line(fmt::format("whole: {}; every byte of it checked", size_words(info))));
         }
         return exit_ok;
     }

@@ -15,12 +15,12 @@ void SessionFlags::declare(Flags& flags) {
     flags.text("--session-reuse", "HOW", reuse,
                "append: the prompt follows the session (default). prefix: the prompt is the whole text, and what both "
                "begin with is not computed again.");
-    declare_any_law(flags);
+    declare_law_and_compression(flags);
 }
 
 void SessionFlags::declare_for_chat(Flags& flags) {
     declare_files(flags);
-    declare_any_law(flags);
+    declare_law_and_compression(flags);
 }
 
 void SessionFlags::declare_files(Flags& flags) {
@@ -31,11 +31,12 @@ void SessionFlags::declare_files(Flags& flags) {
                "Both, in one file, which need not be there yet; goes before --load-session.");
 }
 
-void SessionFlags::declare_any_law(Flags& flags) {
+void SessionFlags::declare_law_and_compression(Flags& flags) {
     flags.flag("--session-any-law", any_law, "Take a session that another numeric law computed.");
+    flags.flag("--session-zstd", zstd, "Compress what is saved; read it back all the same.");
 }
 
-Result<void> SessionFlags::check() const {
+Result<void> SessionFlags::check(bool saved_by_command) const {
     if (reuse != "append" && reuse != "prefix") {
         return Error{ErrorCode::invalid_argument,
                      fmt::format("--session-reuse takes append or prefix, not '{}'", reuse), ""};
@@ -43,6 +44,10 @@ Result<void> SessionFlags::check() const {
     for (const auto* path : {&save, &load, &persist}) {
         if (*path && (*path)->empty())
             return Error{ErrorCode::invalid_argument, "a session's file has an empty name", "give a path"};
+    }
+    if (zstd && !writes() && !saved_by_command) {
+        return Error{ErrorCode::invalid_argument, "--session-zstd is given, and no session is saved",
+                     "add --save-session FILE or --persist-session FILE"};
     }
     return {};
 }
@@ -65,9 +70,9 @@ Result<std::optional<Session>> SessionFlags::open() const {
 Result<void> SessionFlags::write(const Session& session) const {
     for (const auto* path : {&save, &persist}) {
         if (!*path || (path == &persist && persist == save)) continue;
-        PUNA_CHECK(session.save(**path));
-        const SessionInfo info = session.info();
-        note(fmt::format("session saved: {} tokens, {} in \"{}\"", info.tokens, bytes_words(info.bytes), **path));
+        PUNA_TRY(const std::uint64_t bytes, session.save(**path, compression()));
+        note(
+            fmt::format("session saved: {} tokens, {} in \"{}\"", session.tokens().size(), bytes_words(bytes), **path));
     }
     return {};
 }

@@ -17,25 +17,27 @@ struct SessionFlags {
     std::optional<std::string> persist;
     std::string reuse = "append";
     bool any_law = false;
+    bool zstd = false;
 
     void declare(Flags& flags);
     /// Without --session-reuse: a conversation is a list of messages, and reuses what it can.
     void declare_for_chat(Flags& flags);
-    /// Errors: invalid_argument.
-    Result<void> check() const;
+    /// `saved_by_command`: sessions may be saved though no flag says so. Errors: invalid_argument.
+    Result<void> check(bool saved_by_command = false) const;
     /// The session to go on from: that of --persist-session if its file exists, else that of --load-session; none if
     /// neither is given or there is no file yet. Errors: those of Session::load.
     Result<std::optional<Session>> open() const;
     /// Whether `write` has something to do.
     bool writes() const { return save || persist; }
-    /// Errors: io_error; what stood there then stands.
+    SessionCompression compression() const { return zstd ? SessionCompression::zstd : SessionCompression::none; }
+    /// Errors: io_error, out_of_memory; what stood there then stands.
     Result<void> write(const Session& session) const;
     /// Adds what the flags say to `request`, which goes on from `session`.
     void apply(const std::optional<Session>& session, Request& request) const;
 
   private:
     void declare_files(Flags& flags);
-    void declare_any_law(Flags& flags);
+    void declare_law_and_compression(Flags& flags);
 };
 
 }  // namespace puna::cli

@@ -40,6 +40,30 @@ TEST_F(SessionCommands, TenAndTenMoreAreTwenty) {
     EXPECT_EQ(second["reused_tokens"], second["prompt_ids"].size());
 }
 
+TEST_F(SessionCommands, ACompressedSessionGoesOnAlike) {
+    for (const std::string kv : {"f16", "f32"}) {
+        const auto with = [&](std::vector<std::string> more) {
+            more.insert(more.end(), {"--kv-type", kv});
+            return run(more);
+        };
+        const std::string text = "the cat sat on the mat and the dog on the log";
+        const Json whole = json_of(with({"-p", text, "-n", "20", "--seed", "5"}));
+        const Json first =
+            json_of(with({"-p", text, "-n", "10", "--seed", "5", "--save-session", file(), "--session-zstd"}));
+        const Json second = json_of(with({"-p", "", "-n", "10", "--load-session", file()}));
+        EXPECT_EQ(joined(first["ids"], second["ids"]), whole["ids"]);
+        EXPECT_EQ(second["timings"]["prompt_tokens"], 0);
+        const Json shown = json_of({"session", "show", file()});
+        EXPECT_EQ(shown["compressed_bytes"], std::filesystem::file_size(file()));
+        EXPECT_LT(shown["compressed_bytes"], shown["bytes"]);
+        EXPECT_THAT(run_puna({"session", "show", file()}).out, HasSubstr("compressed by zstd"));
+        EXPECT_THAT(run_puna({"session", "verify", file()}).out, HasSubstr("compressed by zstd"));
+    }
+    json_of(run({"-p", "the", "-n", "2", "--save-session", file()}));
+    EXPECT_TRUE(json_of({"session", "show", file()})["compressed_bytes"].is_null());
+    EXPECT_THAT(error_of(run({"-p", "the", "--session-zstd"}), 2)["message"], HasSubstr("no session is saved"));
+}
+
 TEST_F(SessionCommands, TenAndTenMoreAreTwentyWhateverTheSampler) {
     const std::vector<std::vector<std::string>> samplers = {
         {"--mirostat", "1"},

@@ -305,10 +305,9 @@ Result<void> SlashCommands::set(const std::string& argument) {
 Result<void> SlashCommands::save(const std::string& argument) {
     if (argument.empty()) return usage_error("/save needs a file", "for example /save talk.session");
     PUNA_TRY(const Session session, chat_.conversation.snapshot());
-    PUNA_CHECK(session.save(path_argument(argument)));
-    const SessionInfo info = session.info();
-    hooks_.say(fmt::format("saved: {} messages, {} tokens, {}\n", chat_.conversation.messages().size(), info.tokens,
-                           bytes_words(info.bytes)));
+    PUNA_TRY(const std::uint64_t bytes, session.save(path_argument(argument), chat_.files.compression()));
+    hooks_.say(fmt::format("saved: {} messages, {} tokens, {}\n", chat_.conversation.messages().size(),
+                           session.tokens().size(), bytes_words(bytes)));
     return {};
 }
 

@@ -37,6 +37,7 @@ struct SessionData : Session::Impl {
     std::vector<float> logits;  // [vocabulary] of the last token, if all are evaluated; or empty
     std::shared_ptr<const KvRows> kv = std::make_shared<KvRows>();
     std::string attachment;
+    std::uint64_t compressed_bytes = 0;  // of the file that it was read from, if that is compressed
 };
 
 /// Bytes of one layer's keys and values in `KvRows`; nullopt if they cannot be counted in 64 bits.

@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "base/file_mapping.h"
 #include "base/try.h"
+#include "engine/session/compression.h"
 #include "engine/session/digest.h"
 #include "engine/session/fields.h"
 #include "engine/session/llama_rs_snapshot.h"
@@ -27,10 +28,14 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the file is little-endian, and so is what lies in memory");
 
 constexpr std::array<char, 8> magic = {'p', 'u', 'n', 'a', 's', 'e', 's', 's'};
-constexpr std::uint32_t file_version = 2;
-constexpr std::uint32_t oldest_version = 1;  // which has fewer sampling parameters, and no state of theirs
+constexpr std::uint32_t oldest_version = 1;      // which has fewer sampling parameters, and no state of theirs
+constexpr std::uint32_t plain_version = 2;       // written where nothing is compressed
+constexpr std::uint32_t compressed_version = 3;  // the table says how many bytes each section is when decompressed
 constexpr std::uint64_t header_bytes = 32;
-constexpr std::uint64_t entry_bytes = 32;
+
+constexpr std::uint64_t entry_bytes(std::uint32_t version) {
+    return version == compressed_version ? 40 : 32;
+}
 
 enum class SectionKind : std::uint32_t { origin = 1, state = 2, tokens = 3, logits = 4, kv = 5, attachment = 6 };
 
@@ -38,6 +43,7 @@ struct Section {
     SectionKind kind;
     std::uint32_t index;
     std::span<const std::byte> data;
+    std::span<const std::byte> stored = data;  // as it goes to the file; shorter than `data` if it is compressed
 };
 
 std::string section_name(std::uint32_t kind, std::uint32_t index) {
@@ -132,10 +138,10 @@ std::vector<Section> sections_of(const SessionData& session, std::array<FieldWri
     return sections;
 }
 
-std::uint64_t file_bytes(const std::vector<Section>& sections) {
-    std::uint64_t bytes = header_bytes + entry_bytes * sections.size();
+std::uint64_t file_bytes(const std::vector<Section>& sections, std::uint32_t version) {
+    std::uint64_t bytes = header_bytes + entry_bytes(version) * sections.size();
     for (const Section& section : sections)
-        bytes += section.data.size();
+        bytes += section.stored.size();
     return bytes;
 }
 
@@ -150,8 +156,9 @@ struct Entry {
     std::uint32_t kind;
     std::uint32_t index;
     std::uint64_t offset;
-    std::uint64_t bytes;
-    std::uint64_t digest;
+    std::uint64_t stored;  // bytes in the file
+    std::uint64_t digest;  // of these
+    std::uint64_t bytes;   // of the section; at most most_compression times the bytes in the file
 };
 
 template <typename T>
@@ -171,37 +178,46 @@ Result<std::vector<Entry>> read_table(std::span<const std::byte> file, const std
     }
     if (file.size() < header_bytes) return malformed(path, "the file ends within its header");
     const auto version = number_at<std::uint32_t>(file, 8);
-    if (version < oldest_version || version > file_version) {
+    if (version < oldest_version || version > compressed_version) {
         return Error{ErrorCode::unsupported_format,
                      fmt::format("\"{}\" is a session of version {}, and this build reads versions {} to {}", path,
-                                 version, oldest_version, file_version),
+                                 version, oldest_version, compressed_version),
                      "take the version of puna that wrote it"};
     }
     const auto count = number_at<std::uint32_t>(file, 12);
     const auto whole = number_at<std::uint64_t>(file, 16);
     if (whole != file.size())
         return malformed(path, fmt::format("the file has {} bytes, and its header says {}", file.size(), whole));
-    const std::uint64_t table_end = header_bytes + entry_bytes * count;
+    const std::uint64_t entry_size = entry_bytes(version);
+    const std::uint64_t table_end = header_bytes + entry_size * count;
     if (table_end > file.size()) return malformed(path, "the file ends within its table of sections");
     Digest digest;
     digest.add(file.first(24));
-    digest.add(file.subspan(header_bytes, entry_bytes * count));
+    digest.add(file.subspan(header_bytes, entry_size * count));
     if (digest.value() != number_at<std::uint64_t>(file, 24))
         return malformed(path, "its header or table of sections is damaged (checksum)");
 
     std::vector<Entry> entries;
     std::uint64_t end = table_end;
     for (std::uint64_t i = 0; i < count; ++i) {
-        const std::uint64_t at = header_bytes + entry_bytes * i;
-        const Entry entry{number_at<std::uint32_t>(file, at), number_at<std::uint32_t>(file, at + 4),
-                          number_at<std::uint64_t>(file, at + 8), number_at<std::uint64_t>(file, at + 16),
-                          number_at<std::uint64_t>(file, at + 24)};
-        if (entry.offset != end || entry.bytes > file.size() - end) {
-            return malformed(path,
-                             fmt::format("section {} does not lie where the one before it ends, or not in the file",
-                                         section_name(entry.kind, entry.index)));
+        const std::uint64_t at = header_bytes + entry_size * i;
+        const auto stored = number_at<std::uint64_t>(file, at + 16);
+        const Entry entry{number_at<std::uint32_t>(file, at),
+                          number_at<std::uint32_t>(file, at + 4),
+                          number_at<std::uint64_t>(file, at + 8),
+                          stored,
+                          number_at<std::uint64_t>(file, at + 24),
+                          version == compressed_version ? number_at<std::uint64_t>(file, at + 32) : stored};
+        const std::string name = section_name(entry.kind, entry.index);
+        if (entry.offset != end || entry.stored > file.size() - end) {
+            return malformed(
+                path, fmt::format("section {} does not lie where the one before it ends, or not in the file", name));
         }
-        end += entry.bytes;
+        if (entry.bytes < entry.stored || entry.bytes / most_compression > entry.stored) {
+            return malformed(path, fmt::format("section {} has {} bytes in the file, and says that they become {}",
+                                               name, entry.stored, entry.bytes));
+        }
+        end += entry.stored;
         entries.push_back(entry);
     }
     if (end != file.size()) return malformed(path, "bytes stand behind its last section");
@@ -221,6 +237,7 @@ class Reader {
         PUNA_CHECK(read_logits());
         PUNA_CHECK(read_kv());
         PUNA_CHECK(read_attachment());
+        if (number_at<std::uint32_t>(file_, 8) == compressed_version) session_.compressed_bytes = file_.size();
         return std::move(session_);
     }
 
@@ -251,7 +268,7 @@ class Reader {
         return found == entries_.end() ? nullptr : &*found;
     }
 
-    /// Copies a section whose size must be `bytes` to `to`, and verifies the copy. Missing: an error.
+    /// Brings a section, which must have the size of `to`, there, and verifies it. Missing: an error.
     Result<void> copy(SectionKind kind, std::uint32_t index, std::span<std::byte> to) const {
         const Entry* const entry = find(kind, index);
         const std::string name = section_name(static_cast<std::uint32_t>(kind), index);
@@ -260,13 +277,19 @@ class Reader {
             return malformed(path_,
                              fmt::format("section {} has {} bytes, and must have {}", name, entry->bytes, to.size()));
         }
-        const auto from = file_.subspan(entry->offset, entry->bytes);
-        std::ranges::copy(from, to.begin());
-        if (digest_of(to) != entry->digest)
+        const bool compressed = entry->stored < entry->bytes;
+        std::vector<std::byte> frame(compressed ? entry->stored : 0);
+        const std::span<std::byte> stored = compressed ? std::span(frame) : to;
+        std::ranges::copy(file_.subspan(entry->offset, entry->stored), stored.begin());
+        // Of the copy: the file may change meanwhile.
+        if (digest_of(stored) != entry->digest)
             return malformed(path_, fmt::format("section {} is damaged (checksum)", name));
+        if (compressed && !decompress(frame, to)) {
+            return malformed(path_, fmt::format("section {} is no zstd frame of {} bytes", name, entry->bytes));
+        }
         return {};
     }
-    /// Size from the table, which lies within the file.
+    /// Size from the table, which is bounded by the file's.
     std::uint64_t size_of(SectionKind kind, std::uint32_t index = 0) const {
         const Entry* const entry = find(kind, index);
         return entry == nullptr ? 0 : entry->bytes;
@@ -404,7 +427,7 @@ Result<void> Reader::read_kv() {
     const auto layers = static_cast<std::uint64_t>(shape.layers);
     const auto found = static_cast<std::uint64_t>(
         std::ranges::count(entries_, static_cast<std::uint32_t>(SectionKind::kv), &Entry::kind));
-    // Before anything is allocated: so many sections there are, and they lie in the file.
+    // Before anything is allocated: so many sections there are, and their sizes are bounded by the file's.
     if (!layer_bytes || found != layers) {
         return malformed(
             path_, fmt::format("it has keys and values of {} layers, and the model has {} layers", found, layers));
@@ -444,28 +467,37 @@ std::optional<std::uint64_t> kv_layer_bytes(const ModelShape& shape, kernels::Kv
 
 std::uint64_t session_bytes(const SessionData& session) {
     std::array<FieldWriter, 2> fields;
-    return file_bytes(sections_of(session, fields));
+    return file_bytes(sections_of(session, fields), plain_version);
 }
 
-Result<void> write_session(const std::string& path, const SessionData& session) {
+Result<std::uint64_t> write_session(const std::string& path, const SessionData& session,
+                                    SessionCompression compression) {
     std::array<FieldWriter, 2> fields;
-    const std::vector<Section> sections = sections_of(session, fields);
-    const std::uint64_t whole = file_bytes(sections);
+    std::vector<Section> sections = sections_of(session, fields);
+    const bool zstd = compression == SessionCompression::zstd;
+    std::vector<std::vector<std::byte>> frames(zstd ? sections.size() : 0);
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        PUNA_TRY(frames[i], compress(sections[i].data));
+        if (!frames[i].empty()) sections[i].stored = frames[i];
+    }
+    const std::uint32_t version = zstd ? compressed_version : plain_version;
+    const std::uint64_t whole = file_bytes(sections, version);
 
     FieldWriter start;  // the header but for its checksum
     start.raw(std::as_bytes(std::span(magic)));
-    start.number(file_version);
+    start.number(version);
     start.number(static_cast<std::uint32_t>(sections.size()));
     start.number(whole);
     FieldWriter table;
-    std::uint64_t offset = header_bytes + entry_bytes * sections.size();
+    std::uint64_t offset = header_bytes + entry_bytes(version) * sections.size();
     for (const Section& section : sections) {
         table.number(static_cast<std::uint32_t>(section.kind));
         table.number(section.index);
         table.number(offset);
-        table.number<std::uint64_t>(section.data.size());
-        table.number(digest_of(section.data));
-        offset += section.data.size();
+        table.number<std::uint64_t>(section.stored.size());
+        table.number(digest_of(section.stored));
+        if (zstd) table.number<std::uint64_t>(section.data.size());
+        offset += section.stored.size();
     }
     Digest digest;
     digest.add(start.bytes());
@@ -476,8 +508,9 @@ Result<void> write_session(const std::string& path, const SessionData& session) 
     PUNA_TRY(auto file, base::AtomicFile::create(path, base::AtomicFile::Access::owner));
     PUNA_CHECK(file.write(start.bytes()));
     for (const Section& section : sections)
-        PUNA_CHECK(file.write(section.data));
-    return file.commit();
+        PUNA_CHECK(file.write(section.stored));
+    PUNA_CHECK(file.commit());
+    return whole;
 }
 
 Result<SessionData> read_session(const std::string& path) {
