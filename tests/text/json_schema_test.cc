@@ -120,6 +120,40 @@ TEST(JsonSchema, IntegerRanges) {
     });
 }
 
+TEST(JsonSchema, Multiples) {
+    for (const int multiple : {1, 2, 3, 7, 10, 25, 60, 100, 128, 1000, 777}) {
+        for (const auto& [low, high] :
+             std::vector<std::pair<int, int>>{{0, 0}, {-3000, 3000}, {5, 15}, {-120, -7}, {99, 1001}, {123, 2456}}) {
+            const auto compiled = compile_json_schema(R"({"anyOf":[{"const":"x"},{"type":"integer","multipleOf":)" +
+                                                      std::to_string(multiple) + ",\"minimum\":" + std::to_string(low) +
+                                                      ",\"maximum\":" + std::to_string(high) + "}]}");
+            ASSERT_TRUE(compiled.ok()) << compiled.error().message;
+            const auto grammar = std::make_shared<const Grammar>(*compiled);
+            for (int i = -3100; i <= 3100; ++i)
+                ASSERT_EQ(matches(grammar, std::to_string(i)), low <= i && i <= high && i % multiple == 0)
+                    << i << " in " << low << ", " << high << ", multiples of " << multiple;
+        }
+    }
+    check({
+        {R"({"type":"integer","multipleOf":7})",
+         {"0", "7", "-14", "999999999999999999", "700000000000000000"},
+         {"1", "-0", "07", "7.0", "999999999999999998", "1000000000000000006"}},
+        {R"({"type":"number","multipleOf":5.0})", {"5", "-10"}, {"5.0", "1e1", "6"}},
+        {R"({"multipleOf":1000000000})", {"0", "1000000000", "17000000000"}, {"100000000", "1000000001"}},
+        {R"({"type":"integer","allOf":[{"multipleOf":4},{"multipleOf":6}]})", {"12", "-24"}, {"4", "6", "2"}},
+        {R"({"enum":[1,2,3,4,5.5,"a"],"multipleOf":2})", {"2", "4", "\"a\""}, {"1", "3", "5.5"}},
+    });
+    for (const char* const refused : {"0", "-2", "0.01", "2.5", "1000000001", "1e300", "\"2\"", "null"}) {
+        const auto compiled = compile_json_schema(std::string("{\"multipleOf\":") + refused + "}");
+        ASSERT_FALSE(compiled.ok()) << refused;
+        EXPECT_THAT(compiled.error().message, HasSubstr("multipleOf"));
+    }
+    // States beyond the limit are an error, never left out.
+    EXPECT_THAT(compile_json_schema(R"({"type":"integer","multipleOf":99991})").error().message,
+                HasSubstr("multiples of 99991 need more than"));
+    EXPECT_TRUE(compile_json_schema(R"({"type":"integer","multipleOf":99991,"minimum":0,"maximum":1000000})").ok());
+}
+
 /// Every number of at most three digits behind the point, against the comparison of doubles.
 TEST(JsonSchema, NumberRanges) {
     struct Range {

@@ -100,7 +100,9 @@ class SchemaCompiler {
             if (!number.ok()) return at(facets, std::move(number).error());
             choices.push_back(*number);
         } else if ((facets.types & integer_type) != 0) {
-            choices.push_back(json_.integer(facets.min, facets.max));
+            auto integer = json_.integer(facets.min, facets.max, facets.multiple);
+            if (!integer.ok()) return at(facets, std::move(integer).error());
+            choices.push_back(*integer);
         }
         if ((facets.types & string_type) != 0) {
             PUNA_TRY(const Id text, string(facets));

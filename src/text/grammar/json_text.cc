@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "text/grammar/multiple_digits.h"
 #include "text/unicode/utf8.h"
 
 namespace puna::text::grammar {
@@ -279,19 +280,24 @@ JsonText::Id JsonText::same_length(std::string_view low, std::string_view high) 
     return builder_.choice(std::move(choices));
 }
 
-JsonText::Id JsonText::natural(std::uint64_t low, std::uint64_t high) {
+template <typename SameLength>
+JsonText::Id JsonText::natural(std::uint64_t low, std::uint64_t high, SameLength same_length) {
     std::vector<Id> choices;
     while (low <= high) {
         const std::string first = fmt::format("{}", low);
         const std::uint64_t longest = to_unsigned(std::string(first.size(), '9'));
         const std::uint64_t last = std::min(high, longest);
-        choices.push_back(same_length(first, fmt::format("{}", last)));
+        choices.push_back(same_length(std::string_view(first), std::string_view(fmt::format("{}", last))));
         low = last + 1;
     }
     return builder_.choice(std::move(choices));
 }
 
-JsonText::Id JsonText::integer(std::optional<Bound> min, std::optional<Bound> max) {
+JsonText::Id JsonText::natural(std::uint64_t low, std::uint64_t high) {
+    return natural(low, high, [&](std::string_view first, std::string_view last) { return same_length(first, last); });
+}
+
+Result<JsonText::Id> JsonText::integer(std::optional<Bound> min, std::optional<Bound> max, std::uint64_t multiple) {
     constexpr auto limit = static_cast<double>(greatest_integer);
     std::int64_t low = -static_cast<std::int64_t>(greatest_integer), high = -low;
     if (min) {
@@ -304,14 +310,23 @@ JsonText::Id JsonText::integer(std::optional<Bound> min, std::optional<Bound> ma
         if (most < -limit) return builder_.choice({});
         if (most < limit) high = static_cast<std::int64_t>(most);
     }
+    MultipleDigits multiples(builder_, multiple);
+    const auto magnitudes = [&](std::int64_t from, std::int64_t to) {
+        const auto first = static_cast<std::uint64_t>(from), last = static_cast<std::uint64_t>(to);
+        return multiple == 1 ? natural(first, last) : natural(first, last, [&](std::string_view a, std::string_view b) {
+            return multiples.between(a, b);
+        });
+    };
     std::vector<Id> choices;
-    if (high >= 0 && low <= high)
-        choices.push_back(
-            natural(static_cast<std::uint64_t>(std::max<std::int64_t>(low, 0)), static_cast<std::uint64_t>(high)));
+    if (high >= 0 && low <= high) choices.push_back(magnitudes(std::max<std::int64_t>(low, 0), high));
     if (low < 0 && low <= high)
-        choices.push_back(builder_.sequence(
-            {builder_.bytes("-"), natural(static_cast<std::uint64_t>(-std::min<std::int64_t>(high, -1)),
-                                          static_cast<std::uint64_t>(-low))}));
+        choices.push_back(
+            builder_.sequence({builder_.bytes("-"), magnitudes(-std::min<std::int64_t>(high, -1), -low)}));
+    if (multiples.too_many()) {
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("multiples of {} need more than {} states", multiple, MultipleDigits::max_states),
+                     "give a smaller range, or another multipleOf"};
+    }
     return builder_.choice(std::move(choices));
 }
 

@@ -36,8 +36,10 @@ class JsonText {
         double value = 0;
         bool exclusive = false;
     };
-    /// Integers between the bounds (none: of at most 18 digits).
-    Id integer(std::optional<Bound> min, std::optional<Bound> max);
+    static constexpr std::uint64_t greatest_multiple = 1'000'000'000;
+    /// Integers between the bounds (none: of at most 18 digits) that are multiples of `multiple`, from 1 to
+    /// `greatest_multiple`. Errors if that takes too many states.
+    Result<Id> integer(std::optional<Bound> min, std::optional<Bound> max, std::uint64_t multiple);
     /// Numbers between the bounds, without exponent if there are any. Errors for bounds of more than 15 digits.
     Result<Id> number(std::optional<Bound> min, std::optional<Bound> max);
 
@@ -54,6 +56,9 @@ class JsonText {
     Id text_byte(std::uint32_t low, std::uint32_t high);
     Id one_spelling(const std::vector<CharRange>& ranges);
     Id same_length(std::string_view low, std::string_view high);
+    /// Integers from `low` to `high`; same_length(first, last) makes those that are equally long.
+    template <typename SameLength>
+    Id natural(std::uint64_t low, std::uint64_t high, SameLength same_length);
     Id natural(std::uint64_t low, std::uint64_t high);
     Id fraction(const Fraction& fraction);
     Id fraction_digits(const Fraction& fraction, std::uint32_t at);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -316,7 +317,15 @@ Result<bool> SchemaDocument::add_number_keyword(const Json& schema, const std::s
                                                 Facets& facets) const {
     const bool lower = key == "minimum" || key == "exclusiveMinimum";
     if (key == "multipleOf") {
-        if (value != 1) return fail(schema, "has multipleOf other than 1, which is not supported");
+        const bool whole = value.is_number() && type_of(value) == integer_type;
+        const double multiple = whole ? value.get<double>() : 0;
+        if (multiple < 1 || multiple > static_cast<double>(JsonText::greatest_multiple)) {
+            return fail(schema, fmt::format("has multipleOf {}; integers from 1 to {} are supported", value.dump(),
+                                            JsonText::greatest_multiple));
+        }
+        facets.multiple = std::lcm(facets.multiple, static_cast<std::uint64_t>(multiple));
+        if (facets.multiple > JsonText::greatest_multiple)
+            return fail(schema, "joins several multipleOf whose common multiple is too large");
         facets.whole = true;
         facets.mentioned |= number_types;
         return true;

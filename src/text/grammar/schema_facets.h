@@ -47,7 +47,8 @@ struct Facets {
     std::vector<const Json*> values;  // that all of them allow
 
     std::optional<JsonText::Bound> min, max;
-    bool whole = false;  // multipleOf 1
+    bool whole = false;          // multipleOf is among the keywords
+    std::uint64_t multiple = 1;  // of which integers are multiples
     std::uint64_t min_length = 0, max_length = no_limit;
     std::vector<std::string> patterns;  // regular expressions to be found in the string, those of formats too
 
