@@ -1,6 +1,11 @@
 // Texts equal those of the engine that Transformers uses: tools/make_chat_template_expected.py.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
 
 #include "text/chat_template_fixture.h"
 
@@ -67,6 +72,35 @@ TEST(ChatTemplateReference, Templates) {
                 << name << ", " << conversation;
         }
     }
+}
+
+// The table of docs/chat-templates.md says what the test above compares.
+TEST(ChatTemplateReference, TheTableOfTemplatesIsTrue) {
+    const OrderedJson fixture = read_ordered_json("chat_templates.json");
+    const std::string page = read_test_file("../../../docs/chat-templates.md");
+    std::vector<std::string> legend, letters;
+    for (const auto& [name, conversation] : fixture.at("conversations").items()) {
+        letters.push_back(std::string(1, static_cast<char>('a' + letters.size())));
+        legend.push_back(fmt::format("{} {}", letters.back(), name));
+    }
+    const std::string head = fmt::format("\n| template | {} |\n", fmt::join(letters, " | "));
+    EXPECT_THAT(page, HasSubstr(fmt::format("\n{}.\n", fmt::join(legend, ", "))));
+    EXPECT_THAT(page, HasSubstr(head));
+    for (const auto& [name, results] : fixture.at("expected").items()) {
+        std::vector<std::string> marks;
+        for (const auto& [conversation, unused] : fixture.at("conversations").items()) {
+            const OrderedJson& expected = results.at(conversation);
+            marks.emplace_back(expected.is_string() ? "=" : expected.at("kind") == "other" ? "e" : "r");
+        }
+        EXPECT_THAT(page, HasSubstr(fmt::format("\n| `{}` | {} |\n", name, fmt::join(marks, " | "))));
+    }
+    const std::string first_cell = "\n| `";
+    const std::size_t table = page.find(head);
+    ASSERT_NE(table, std::string::npos);
+    std::size_t found = 0;
+    for (std::size_t at = table; (at = page.find(first_cell, at)) != std::string::npos; ++at)
+        ++found;
+    EXPECT_EQ(found, fixture.at("expected").size());
 }
 
 }  // namespace
