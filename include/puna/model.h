@@ -87,13 +87,13 @@ class Model {
     const ModelInfo& info() const;
 
     /// Bytes of KV cache for `context_tokens` positions with `kv_type` ("f16", "f32" or "q8_0"); 0 for a model that
-    /// cannot run.
+    /// cannot run, or whose heads do not fit the type.
     std::uint64_t kv_bytes(std::uint64_t context_tokens, std::string_view kv_type) const;
     /// Bytes of working memory that an engine needs for batches of `batch_size` tokens.
     std::uint64_t workspace_bytes(std::uint32_t batch_size) const;
     /// Bytes that the process takes at most while `context_tokens` positions are in use: the file, what was assembled,
-    /// the KV cache, and beside them 32 MiB + batch_size x (12 feed_forward_length + 32 embedding_length); 0 for a
-    /// model that cannot run. Of large vocabularies (256,000 tokens) and many threads (over 32) a little may come on
+    /// the KV cache, and beside them 32 MiB + batch_size x (12 feed_forward_length + 32 embedding_length); 0 where
+    /// `kv_bytes` is 0. Of large vocabularies (256,000 tokens) and many threads (over 32) a little may come on
     /// top.
     std::uint64_t peak_bytes(std::uint64_t context_tokens, std::string_view kv_type, std::uint32_t batch_size) const;
 

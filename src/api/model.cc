@@ -58,8 +58,9 @@ const ModelInfo& Model::info() const {
 std::uint64_t Model::kv_bytes(std::uint64_t context_tokens, std::string_view kv_type) const {
     const auto type = kernels::select_kv_type(kv_type);
     if (!impl_->model.ok() || !type.ok()) return 0;
-    const std::uint64_t block =
-        nn::KvCache::bytes_for(*usual_kernels(), (*impl_->model)->kv_shape(*type), kernels::kv_block_positions);
+    const nn::KvCache::Shape shape = (*impl_->model)->kv_shape(*type);
+    if (!nn::KvCache::check(shape).ok()) return 0;
+    const std::uint64_t block = nn::KvCache::bytes_for(*usual_kernels(), shape, kernels::kv_block_positions);
     return engine::kv_bytes(context_tokens, block);
 }
 
@@ -69,11 +70,11 @@ std::uint64_t Model::workspace_bytes(std::uint32_t batch_size) const {
 
 std::uint64_t Model::peak_bytes(std::uint64_t context_tokens, std::string_view kv_type,
                                 std::uint32_t batch_size) const {
-    if (!impl_->model.ok()) return 0;
+    const std::uint64_t kv = kv_bytes(context_tokens, kv_type);
+    if (kv == 0 && context_tokens > 0) return 0;
     const ModelInfo& info = impl_->info;
     const std::uint64_t row = 12 * std::uint64_t{info.feed_forward_length} + 32 * std::uint64_t{info.embedding_length};
-    return info.file_bytes + info.assembled_bytes + kv_bytes(context_tokens, kv_type) + (std::uint64_t{32} << 20) +
-           batch_size * row;
+    return info.file_bytes + info.assembled_bytes + kv + (std::uint64_t{32} << 20) + batch_size * row;
 }
 
 Result<std::vector<TokenId>> Model::encode(std::string_view text, EncodeOptions options) const {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "api/model_impl.h"
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/compute_flags.h"
@@ -14,6 +15,7 @@
 #include "formats/model_file.h"
 #include "formats/printable.h"
 #include "kernels/kernel_table.h"
+#include "nn/kv_cache.h"
 #include "puna/model.h"
 
 namespace puna::cli {
@@ -184,10 +186,12 @@ Result<int> ShowCommand::execute(Output& output) {
     if (positional_ && model_) {
         return Error{ErrorCode::invalid_argument, "two models are given", "give the file once"};
     }
-    PUNA_CHECK(kernels::select_kv_type(kv_type_));
+    PUNA_TRY(const kernels::KvType kv_type, kernels::select_kv_type(kv_type_));
     PUNA_TRY(const std::string path, required_model(positional_ ? positional_ : model_));
     PUNA_TRY(const Model model, Model::load(path, legacy_.load_options()));
     const ModelInfo& info = model.info();
+    if (const auto& runnable = model.impl()->model; runnable.ok())
+        PUNA_CHECK(nn::KvCache::check((*runnable)->kv_shape(kv_type)));
     Memory memory = {};
     memory.context_tokens = context_tokens_.value_or(info.context_tokens);
     memory.kv = model.kv_bytes(memory.context_tokens, kv_type_);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/try.h"
 #include "kernels/kv_storage.h"
 
 namespace puna::nn {
@@ -17,17 +18,20 @@ std::int64_t blocks_for(std::int64_t positions) {
 
 }  // namespace
 
+Result<void> KvCache::check(const Shape& shape) {
+    if (shape.layer.type != kernels::KvType::q8_0 || shape.layer.head_dim % kernels::kv_scaled_values == 0) return {};
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("KV type q8_0 needs heads of a multiple of {} values; this model's have {}",
+                             kernels::kv_scaled_values, shape.layer.head_dim),
+                 "choose f16 or f32"};
+}
+
 Result<std::unique_ptr<KvCache>> KvCache::create(const kernels::KernelTable& kernels, Shape shape,
                                                  std::int64_t capacity_positions) {
     if (capacity_positions < 1) {
         return Error{ErrorCode::invalid_argument, "a KV cache needs room for at least one position", ""};
     }
-    if (shape.layer.type == kernels::KvType::q8_0 && shape.layer.head_dim % kernels::kv_scaled_values != 0) {
-        return Error{ErrorCode::invalid_argument,
-                     fmt::format("KV type q8_0 needs heads of a multiple of {} values; this model's have {}",
-                                 kernels::kv_scaled_values, shape.layer.head_dim),
-                     "choose f16 or f32"};
-    }
+    PUNA_CHECK(check(shape));
     std::unique_ptr<KvCache> cache(new KvCache());
     cache->kernels_ = &kernels;
     cache->shape_ = shape;

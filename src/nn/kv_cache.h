@@ -27,6 +27,8 @@ class KvCache {
     KvCache(const KvCache&) = delete;
     KvCache& operator=(const KvCache&) = delete;
 
+    /// Whether keys and values can be stored so. Errors: invalid_argument (q8_0 with heads of no multiple of 32).
+    static Result<void> check(const Shape& shape);
     /// Bytes of cache for `positions` positions of one sequence.
     static std::uint64_t bytes_for(const kernels::KernelTable& kernels, Shape shape, std::int64_t positions);
 

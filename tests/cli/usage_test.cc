@@ -61,6 +61,7 @@ TEST_F(Usage, NamesThatNobodyKnowsAreRefused) {
     EXPECT_EQ(error_of({"show", tiny(), "--kv-type", "f8"}, 2)["code"], "invalid_argument");
     EXPECT_THAT(error_of({"-m", tiny(), "-p", "the", "--kv-type", "q8_0"}, 2)["message"],
                 HasSubstr("heads of a multiple of 32"));
+    EXPECT_THAT(error_of({"show", tiny(), "--kv-type", "q8_0"}, 2)["message"], HasSubstr("heads of a multiple of 32"));
     EXPECT_EQ(error_of({"perplexity", "-m", tiny(), "-p", "the", "--kl-to", "int3"}, 2)["code"], "invalid_argument");
 }
 
