@@ -2,6 +2,7 @@
 #pragma once
 
 #include "puna/chat.h"
+#include "puna/chat_reply.h"
 #include "puna/engine.h"
 #include "puna/error.h"
 #include "puna/model.h"

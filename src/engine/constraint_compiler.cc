@@ -16,11 +16,7 @@ Result<text::grammar::Grammar> compile_tools(const Constraint& constraint) {
     namespace parse = text::chat_parse;
     const ToolReply& asked = constraint.tools;
     parse::CallGrammarOptions options;
-    PUNA_TRY(options.format.calls, parse::parse_call_format(asked.format));
-    for (const std::string& name : asked.reasoning) {
-        PUNA_TRY(const std::vector<const parse::ReasoningTag*> tags, parse::parse_reasoning_format(name));
-        options.format.reasoning.insert(options.format.reasoning.end(), tags.begin(), tags.end());
-    }
+    PUNA_TRY(options.format, parse::parse_chat_format({asked.format, asked.reasoning}));
     PUNA_TRY(options.tools, parse::parse_tools(constraint.source));
     options.name = asked.name;
     options.in_reasoning = asked.in_reasoning;

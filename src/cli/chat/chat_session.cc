@@ -37,7 +37,7 @@ Result<Transcript> ask(ChatSession& chat, Turn turn, const std::string& question
         stream = running;
         if (running != nullptr) interrupts.set_action([running] { running->cancel(); });
     };
-    hooks.heard = [&](const text::chat_parse::ChatEvent& event) -> Result<void> {
+    hooks.heard = [&](const ChatEvent& event) -> Result<void> {
         if (printer != nullptr) PUNA_CHECK(printer->print(event));
         if (chat.output.closed() && stream != nullptr) stream->cancel();
         return {};

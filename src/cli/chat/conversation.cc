@@ -185,7 +185,7 @@ Result<std::vector<TokenId>> Conversation::fitting_prompt(const Hooks& hooks) {
 Result<Transcript> Conversation::generate(std::vector<TokenId> prompt, const Hooks& hooks) {
     const std::uint32_t context = engine_.info().context_tokens;
     text::chat_parse::ChatParser parser(settings.replies->parser_options(prompt));
-    const auto tell = [&](const std::vector<text::chat_parse::ChatEvent>& events) -> Result<void> {
+    const auto tell = [&](const std::vector<ChatEvent>& events) -> Result<void> {
         for (const auto& event : events) {
             if (hooks.heard) PUNA_CHECK(hooks.heard(event));
         }

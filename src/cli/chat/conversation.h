@@ -43,7 +43,7 @@ class Conversation {
         const ReplyFormat* replies = nullptr;  // never null for a conversation
     };
     struct Hooks {
-        std::function<Result<void>(const text::chat_parse::ChatEvent&)> heard;
+        std::function<Result<void>(const ChatEvent&)> heard;
         /// One sentence about what was dropped.
         std::function<void(const std::string&)> announce;
         /// Called with the request under way, and with null before it goes.
@@ -80,7 +80,7 @@ class Conversation {
     void clear();
     const ChatMessage* last_reply() const;
     /// The last reply that was given, as it was read. Its calls have ids.
-    const text::chat_parse::ParsedMessage& parsed_reply() const { return parsed_; }
+    const ParsedMessage& parsed_reply() const { return parsed_; }
 
     /// Tokens that the next turn begins with. Errors: what the template says.
     Result<std::vector<TokenId>> tokens() const;
@@ -110,7 +110,7 @@ class Conversation {
     std::vector<ChatMessage> messages_;  // a system message, if there is one, comes first
     std::size_t hidden_ = 0;             // messages behind the system message that the model does not see
     SamplerState sampler_state_;
-    text::chat_parse::ParsedMessage parsed_;
+    ParsedMessage parsed_;
     std::vector<TokenId> sequence_;  // prompt and reply of the last turn, as the cache has them
 };
 

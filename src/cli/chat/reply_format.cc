@@ -8,7 +8,6 @@
 #include <type_traits>
 #include <variant>
 
-#include "api/model_impl.h"
 #include "base/text_file.h"
 #include "base/try.h"
 #include "cli/terminal_text.h"
@@ -75,26 +74,15 @@ Result<void> ReplyFormat::check() {
 
 Result<void> ReplyFormat::choose(const Model& model) {
     model_ = &model;
-    sees_control_tokens_ = false;
-    ends_.clear();
     parse::ChatFormat found = parse::detect_chat_format(model.info().chat_template);
     if (reasoning_ == "auto") format_.reasoning = std::move(found.reasoning);
     // Without tools, JSON is an answer like any other.
     if (calls_ == "auto" && found.calls == parse::CallFormat::json && tools_.empty()) found.calls = {};
     if (calls_ == "auto") format_.calls = found.calls;
-    if (!model.impl()->tokenizer.ok()) return model.impl()->tokenizer.error();
-    const text::Tokenizer& tokenizer = **model.impl()->tokenizer;
-    const std::vector<std::string>& tokens = tokenizer.vocabulary().tokens;
-    for (const std::string_view mark : parse::marks_of(format_)) {
-        const auto token = std::ranges::find(tokens, mark);
-        if (token != tokens.end() && tokenizer.is_control(static_cast<TokenId>(token - tokens.begin())))
-            sees_control_tokens_ = true;
-    }
-    if (!sees_control_tokens_) return {};
-    for (const TokenId id : tokenizer.end_tokens()) {
-        if (std::string end = tokenizer.token_bytes(id, /*special=*/true); !end.empty())
-            ends_.push_back(std::move(end));
-    }
+    Request marked;
+    PUNA_CHECK(show_reply_marks(model, parse::names_of(format_), marked));
+    sees_control_tokens_ = marked.decode.special;
+    ends_ = marked.stop;
     return {};
 }
 
@@ -116,9 +104,9 @@ std::optional<Constraint> ReplyFormat::constraint(std::span<const TokenId> promp
     if (!holds_to_tools()) return std::nullopt;
     Constraint constraint{.kind = Constraint::Kind::tool_reply, .source = tools_json_};
     ToolReply& reply = constraint.tools;
-    reply.format = parse::call_format_name(format_.calls);
-    for (const parse::ReasoningTag* tag : format_.reasoning)
-        reply.reasoning.emplace_back(tag->name);
+    ReplyMarks named = parse::names_of(format_);
+    reply.format = std::move(named.calls);
+    reply.reasoning = std::move(named.reasoning);
     reply.in_reasoning = ends_in_reasoning(prompt);
     if (*choice_ == "auto" || behind_results) return constraint;
     reply.required = true;
@@ -138,19 +126,19 @@ Result<void> ReplyPrinter::write(Kind kind, std::string_view text) {
     return output_.write(out);
 }
 
-Result<void> ReplyPrinter::print(const parse::ChatEvent& event) {
+Result<void> ReplyPrinter::print(const ChatEvent& event) {
     return std::visit(
         [&](const auto& what) -> Result<void> {
             using What = std::decay_t<decltype(what)>;
-            if constexpr (std::is_same_v<What, parse::ContentDelta>) return write(Kind::content, what.text);
-            if constexpr (std::is_same_v<What, parse::ReasoningDelta>)
+            if constexpr (std::is_same_v<What, ContentDelta>) return write(Kind::content, what.text);
+            if constexpr (std::is_same_v<What, ReasoningDelta>)
                 return at_terminal_ ? write(Kind::reasoning, what.text) : Result<void>();
-            if constexpr (std::is_same_v<What, parse::CallStarted>) {
+            if constexpr (std::is_same_v<What, CallStarted>) {
                 if (last_ == Kind::call) last_ = Kind::nothing;  // one on each line
                 return write(Kind::call, fmt::format("call {} ", what.name));
             }
-            if constexpr (std::is_same_v<What, parse::ArgumentsDelta>) return write(Kind::call, what.text);
-            if constexpr (std::is_same_v<What, parse::CallDropped>)
+            if constexpr (std::is_same_v<What, ArgumentsDelta>) return write(Kind::call, what.text);
+            if constexpr (std::is_same_v<What, CallDropped>)
                 return write(Kind::call, " (cannot be read as a call; as it was written:)");
             return {};
         },
@@ -173,7 +161,7 @@ Json to_json(const std::vector<ToolCall>& calls) {
     return list;
 }
 
-Json to_json(const parse::ParsedMessage& message) {
+Json to_json(const ParsedMessage& message) {
     Json json;
     json["content"] = message.content;
     json["reasoning"] = message.reasoning;

@@ -8,6 +8,7 @@
 
 #include "cli/console.h"
 #include "cli/flags.h"
+#include "puna/chat_reply.h"
 #include "puna/model.h"
 #include "puna/request.h"
 #include "text/chat_parse/chat_parser.h"
@@ -57,7 +58,7 @@ class ReplyFormat {
 class ReplyPrinter {
   public:
     ReplyPrinter(Output& output, bool at_terminal) : output_(output), at_terminal_(at_terminal) {}
-    Result<void> print(const text::chat_parse::ChatEvent& event);
+    Result<void> print(const ChatEvent& event);
     /// Ends the last line; of a reply without any, an empty one.
     Result<void> finish();
 
@@ -72,7 +73,7 @@ class ReplyPrinter {
 };
 
 /// {"content", "reasoning", "tool_calls"}, and "malformed" if it is.
-Json to_json(const text::chat_parse::ParsedMessage& message);
+Json to_json(const ParsedMessage& message);
 /// As the API of chat completions has them.
 Json to_json(const std::vector<ToolCall>& calls);
 

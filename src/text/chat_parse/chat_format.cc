@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/try.h"
+
 namespace puna::text::chat_parse {
 namespace {
 
@@ -104,6 +106,23 @@ Result<std::vector<const ReasoningTag*>> parse_reasoning_format(std::string_view
         names.push_back(tag.name);
     }
     return unknown_name("format of reasoning", name, names);
+}
+
+Result<ChatFormat> parse_chat_format(const ReplyMarks& names) {
+    ChatFormat format;
+    PUNA_TRY(format.calls, parse_call_format(names.calls));
+    for (const std::string& name : names.reasoning) {
+        PUNA_TRY(const std::vector<const ReasoningTag*> tags, parse_reasoning_format(name));
+        format.reasoning.insert(format.reasoning.end(), tags.begin(), tags.end());
+    }
+    return format;
+}
+
+ReplyMarks names_of(const ChatFormat& format) {
+    ReplyMarks names{std::string(call_format_name(format.calls)), {}};
+    for (const ReasoningTag* tag : format.reasoning)
+        names.reasoning.emplace_back(tag->name);
+    return names;
 }
 
 bool ends_in_reasoning(const ChatFormat& format, std::string_view prompt) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "puna/chat_reply.h"
 #include "puna/error.h"
 
 namespace puna::text::chat_parse {
@@ -50,6 +51,10 @@ ChatFormat detect_chat_format(std::string_view chat_template);
 Result<CallFormat> parse_call_format(std::string_view name);
 /// "none", or the name of a tag. Errors: invalid_argument, which lists the names.
 Result<std::vector<const ReasoningTag*>> parse_reasoning_format(std::string_view name);
+
+/// By the names of its parts. Errors: invalid_argument, which lists the names.
+Result<ChatFormat> parse_chat_format(const ReplyMarks& names);
+ReplyMarks names_of(const ChatFormat& format);
 
 /// Whether a prompt ends within reasoning: the template wrote its opening mark.
 bool ends_in_reasoning(const ChatFormat& format, std::string_view prompt);

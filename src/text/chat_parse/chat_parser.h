@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "puna/chat_reply.h"
 #include "text/chat_parse/chat_format.h"
-#include "text/chat_parse/message.h"
 #include "text/chat_parse/reader.h"
 
 namespace puna::text::chat_parse {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/chat_parse/message.h"
+#include "puna/chat_reply.h"
 
 namespace puna::text::chat_parse {
 
