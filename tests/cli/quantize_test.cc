@@ -1,4 +1,5 @@
 // puna quantize and puna convert.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -46,13 +47,13 @@ TEST_F(Quantize, WritesAModelThatRuns) {
 }
 
 TEST_F(Quantize, TypesThatAreReadAloneAreRefusedByName) {
-    for (const char* type : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"}) {
+    for (const std::string type : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"}) {
         const Json error = error_of({"quantize", plain(), out(), type}, 2);
-        EXPECT_EQ(error["message"], "'" + std::string(type) + "' is no type that puna writes");
+        EXPECT_EQ(error["message"], fmt::format("'{}' is no type that puna writes", type));
         EXPECT_THAT(error["hint"], HasSubstr("Q2_K"));
-        EXPECT_THAT(
-            error_of({"quantize", plain(), out(), "Q8_0", "--tensor-type", "*=" + std::string(type)}, 2)["message"],
-            HasSubstr(std::string(type) + "' is no tensor type that puna writes"));
+        const Json single =
+            error_of({"quantize", plain(), out(), "Q8_0", "--tensor-type", fmt::format("*={}", type)}, 2);
+        EXPECT_THAT(single["message"], HasSubstr(fmt::format("'{}' is no tensor type that puna writes", type)));
     }
 }
 
