@@ -19,7 +19,6 @@ namespace {
 
 using kernels::Activations;
 using support::load_model;
-using support::Logits;
 using support::ModelSession;
 using testing::HasSubstr;
 
