@@ -11,7 +11,7 @@ build=$1
 jobs=$2
 labels='^(nn|models|engine)$'
 # `generic` is the plain definition, and slow: what needs the demo model would take minutes.
-slow='Demo|demo'
+slow='Demo|demo|Fidelity'
 
 for set in $("$build/puna" doctor --json | python3 -c 'import json, sys; print(*json.load(sys.stdin)["isas"])'); do
     echo "== PUNA_ISA=$set"
