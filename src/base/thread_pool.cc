@@ -157,7 +157,8 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads, cons
         state->cores = allowed_cpus();
         state->cores.resize(threads);
     }
-    state->spin = options.spin.value_or(threads > usable_cores() ? kSpinOversubscribed : kSpin);
+    state->spin = threads > usable_cores() ? kSpinOversubscribed : kSpin;
+    if (options.spin_microseconds) state->spin = std::chrono::microseconds(*options.spin_microseconds);
     state->workers.reserve(threads - 1);
     const BlockedSignals blocked;
     try {

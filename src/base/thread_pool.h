@@ -1,8 +1,8 @@
 // Fork-join over a fixed set of threads.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -15,8 +15,8 @@ namespace puna::base {
 /// How the threads of a pool behave; no choice changes what they compute.
 struct ThreadOptions {
     bool pinned = false;  ///< each worker stays on a core of its own among those that the calling thread may use
-    /// How long a thread without work spins before it sleeps. None: 200 us, or 0 with more threads than usable cores.
-    std::optional<std::chrono::microseconds> spin;
+    /// How long a thread without work spins before it sleeps. None: 200, or 0 with more threads than usable cores.
+    std::optional<std::uint32_t> spin_microseconds;
 };
 
 /// `size() - 1` workers and the caller. Workers spin briefly between calls, then sleep, so an idle pool burns no CPU.

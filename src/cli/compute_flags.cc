@@ -70,8 +70,7 @@ Result<ComputeFlags::Choice> ComputeFlags::choose() const {
     PUNA_TRY(base::NumaScope scope, base::NumaScope::enter(numa));
     const std::uint32_t chosen_threads = threads.value_or(base::usable_cores());
     if (pin_threads) PUNA_CHECK(base::ThreadPool::check_pinned(chosen_threads));
-    base::ThreadOptions thread_options{.pinned = pin_threads, .spin = {}};
-    if (spin_microseconds) thread_options.spin = std::chrono::microseconds(*spin_microseconds);
+    const base::ThreadOptions thread_options{pin_threads, spin_microseconds};
     return Choice{table, chosen_activations, chosen_kv_type, chosen_threads, thread_options, std::move(scope)};
 }
 

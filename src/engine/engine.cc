@@ -40,12 +40,6 @@ Result<void> check_options(const EngineOptions& options) {
     return {};
 }
 
-base::ThreadOptions thread_options(const EngineOptions& options) {
-    base::ThreadOptions chosen{.pinned = options.pin_threads, .spin = {}};
-    if (options.spin_microseconds) chosen.spin = std::chrono::microseconds(*options.spin_microseconds);
-    return chosen;
-}
-
 // Short enough to need no memory itself.
 Error out_of_memory() {
     return {ErrorCode::out_of_memory, "out of memory", ""};
@@ -89,7 +83,7 @@ Result<void> Engine::set_up(const EngineOptions& options) {
     PUNA_TRY(const ContextPlan plan, plan_context(options.context_tokens, dimensions.context, memory));
     const std::int64_t batch_rows = rows_within(plan.tokens);
 
-    PUNA_TRY(pool_, base::ThreadPool::create(threads, thread_options(options)));
+    PUNA_TRY(pool_, base::ThreadPool::create(threads, {options.pin_threads, options.spin_microseconds}));
     PUNA_TRY(cache_, nn::KvCache::create(*kernels, shape, plan.tokens));
     PUNA_TRY(runner_, model_->create_runner({kernels, activations, pool_.get(), batch_rows}));
     scheduler_ = std::make_unique<Scheduler>(*runner_, *cache_,

@@ -176,7 +176,7 @@ TEST(ThreadPool, WorkersLeaveSignalsToTheProgram) {
 TEST(ThreadPool, PinnedThreadsKeepACoreEach) {
     const std::vector<std::uint32_t> cores = allowed_cpus();
     const std::size_t threads = std::min<std::size_t>(cores.size(), 4);
-    const auto pool = ThreadPool::create(threads, {.pinned = true, .spin = {}});
+    const auto pool = ThreadPool::create(threads, {.pinned = true, .spin_microseconds = {}});
     ASSERT_TRUE(pool.ok()) << pool.error().message;
     {
         const CpuScope core = (*pool)->pin_caller();
@@ -192,14 +192,14 @@ TEST(ThreadPool, PinnedThreadsKeepACoreEach) {
             EXPECT_EQ(seen[i], std::vector<std::uint32_t>{cores[i]});
     }
     EXPECT_EQ(allowed_cpus(), cores);
-    const auto too_many = ThreadPool::create(cores.size() + 1, {.pinned = true, .spin = {}});
+    const auto too_many = ThreadPool::create(cores.size() + 1, {.pinned = true, .spin_microseconds = {}});
     ASSERT_FALSE(too_many.ok());
     EXPECT_EQ(too_many.error().code, ErrorCode::invalid_argument);
 }
 
 TEST(ThreadPool, RunsEverythingHoweverLongThreadsSpin) {
-    for (const auto spin : {std::chrono::microseconds(0), std::chrono::microseconds(50'000)}) {
-        const auto pool = ThreadPool::create(3, {.pinned = false, .spin = spin});
+    for (const std::uint32_t spin : {0u, 50'000u}) {
+        const auto pool = ThreadPool::create(3, {.pinned = false, .spin_microseconds = spin});
         ASSERT_TRUE(pool.ok()) << pool.error().message;
         for (int call = 0; call < 20; ++call) {
             std::vector<std::atomic<int>> times(50);
