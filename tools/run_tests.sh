@@ -3,14 +3,14 @@
 #
 #   tools/run_tests.sh BUILD_FOLDER JOBS [CTEST_OPTION]...
 #
-# The whole output is kept in BUILD_FOLDER/ctest.log.
+# The whole output is kept in BUILD_FOLDER/ctest.log, or, with a kernel set forced by PUNA_ISA, in ctest.SET.log.
 set -eu
 
 build=$1
 jobs=$2
 shift 2
 
-log=$build/ctest.log
+log=$build/ctest${PUNA_ISA:+.$PUNA_ISA}.log
 status=0
 ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error --timeout 900 --output-log "$log" "$@" ||
     status=$?
