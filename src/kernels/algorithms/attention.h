@@ -12,8 +12,6 @@
 
 namespace puna::kernels::algorithms {
 
-inline constexpr int most_rows = 4;  // query rows that share one reading of K and V
-
 static inline std::size_t kv_block_bytes(const KvShape& shape) {
     return static_cast<std::size_t>(2 * shape.kv_heads) * kv_half_bytes(shape);
 }
@@ -125,37 +123,105 @@ void widen_block(const T* k, const T* v, std::int64_t dim, float* out) {
     }
 }
 
-/// One vector for each of G query rows.
-template <typename L, int G>
-struct Rows {
-    typename L::F at[G];
-};
+/// Where lane `n` of the law's sixteen is in the order that adds (i, i + 8), (i, i + 4), (i, i + 2), (i, i + 1) depth
+/// first: n with its four bits reversed.
+constexpr std::int64_t lane_at(int n) {
+    return (n & 1) << 3 | (n & 2) << 1 | (n & 4) >> 1 | (n & 8) >> 3;
+}
 
-/// Lanes `first`, `first + Step`, ... of the law, for sixteen positions and G rows: the tree (i, i + 8), (i, i + 4),
-/// (i, i + 2), (i, i + 1), depth first so that few accumulators live at once.
-template <typename L, int G, int Step, typename T>
-Rows<L, G> score_lanes(const T* k, const float* const* queries, std::int64_t dim, std::int64_t first) {
-    Rows<L, G> sum;
-    if constexpr (Step == lanes) {
-        for (int g = 0; g < G; ++g)
-            sum.at[g] = L::set(0.0F);
-        std::int64_t d = first;
+/// The scores of a block's positions for each of G query rows, [G][32]. Per lane of the law there are G x 32
+/// accumulators, in registers; what lanes add up to waits in memory for its other half.
+template <typename L, int G, typename T>
+void block_scores(const T* k, const float* const* queries, std::int64_t dim, float (*scores)[kv_block_positions]) {
+    using S = typename L::FloatTile;
+    constexpr int vectors = kv_block_positions / S::float_lanes;
+    alignas(64) float halves[4][G][kv_block_positions];  // sums of 1, 2, 4 and 8 lanes
+    for (int n = 0; n < lanes; ++n) {
+        typename S::F sums[G][vectors];
+        for (auto& row : sums) {
+            for (auto& sum : row)
+                sum = S::set(0.0F);
+        }
+        std::int64_t d = lane_at(n);
         for (; d < dim; d += lanes) {
-            const auto keys = load<L>(k + d * kv_block_positions);
-            for (int g = 0; g < G; ++g)
-                sum.at[g] = L::fma(L::set(queries[g][d]), keys, sum.at[g]);
+            typename S::F keys[vectors];
+            for (int v = 0; v < vectors; ++v)
+                keys[v] = load<S>(k + d * kv_block_positions + v * S::float_lanes);
+            for (int g = 0; g < G; ++g) {
+                const auto query = S::set(queries[g][d]);
+                for (int v = 0; v < vectors; ++v)
+                    sums[g][v] = S::fma(query, keys[v], sums[g][v]);
+            }
         }
         if (d < (dim + lanes - 1) / lanes * lanes) {  // the zeros that fill a row's last sixteen
-            for (int g = 0; g < G; ++g)
-                sum.at[g] = L::fma(L::set(0.0F), L::set(0.0F), sum.at[g]);
+            for (auto& row : sums) {
+                for (auto& sum : row)
+                    sum = S::fma(S::set(0.0F), S::set(0.0F), sum);
+            }
         }
-    } else {
-        sum = score_lanes<L, G, Step * 2>(k, queries, dim, first);
-        const Rows<L, G> other = score_lanes<L, G, Step * 2>(k, queries, dim, first + Step);
-        for (int g = 0; g < G; ++g)
-            sum.at[g] = L::add(sum.at[g], other.at[g]);
+        int level = 0;
+        for (; (n >> level & 1) != 0; ++level) {
+            for (int g = 0; g < G; ++g) {
+                for (int v = 0; v < vectors; ++v)
+                    sums[g][v] = S::add(S::load(halves[level][g] + v * S::float_lanes), sums[g][v]);
+            }
+        }
+        auto* out = level < 4 ? halves[level] : scores;
+        for (int g = 0; g < G; ++g) {
+            for (int v = 0; v < vectors; ++v)
+                S::store(out[g] + v * S::float_lanes, sums[g][v]);
+        }
     }
-    return sum;
+}
+
+/// outputs[g][d...] = outputs[g][d...] decay[g] + the sum of p[g][t] v[t][d...] over `valid` positions t: as many
+/// columns as `Vectors` of S hold. outputs and v: rows of `dim`.
+template <typename S, int G, int Vectors, typename T>
+void weigh_columns(const float (*p)[kv_block_positions], const float* decay, const T* v, std::int64_t valid,
+                   std::int64_t dim, float* outputs) {
+    typename S::F sums[G][Vectors];
+    for (int g = 0; g < G; ++g) {
+        for (int i = 0; i < Vectors; ++i)
+            sums[g][i] = S::mul(S::load(outputs + g * dim + i * S::float_lanes), S::set(decay[g]));
+    }
+    for (std::int64_t t = 0; t < valid; ++t) {
+        typename S::F values[Vectors];
+        for (int i = 0; i < Vectors; ++i)
+            values[i] = load<S>(v + t * dim + i * S::float_lanes);
+        for (int g = 0; g < G; ++g) {
+            const auto weight = S::set(p[g][t]);
+            for (int i = 0; i < Vectors; ++i)
+                sums[g][i] = S::fma(weight, values[i], sums[g][i]);
+        }
+    }
+    for (int g = 0; g < G; ++g) {
+        for (int i = 0; i < Vectors; ++i)
+            S::store(outputs + g * dim + i * S::float_lanes, sums[g][i]);
+    }
+}
+
+/// The same for all of `dim` columns.
+template <typename L, int G, typename T>
+void weigh_values(const float (*p)[kv_block_positions], const float* decay, const T* v, std::int64_t valid,
+                  std::int64_t dim, float* outputs) {
+    using S = typename L::FloatTile;
+    constexpr int sixteen = lanes / S::float_lanes;
+    std::int64_t d = 0;
+    for (; d + 2 * lanes <= dim; d += 2 * lanes)
+        weigh_columns<S, G, 2 * sixteen>(p, decay, v + d, valid, dim, outputs + d);
+    for (; d + lanes <= dim; d += lanes)
+        weigh_columns<S, G, sixteen>(p, decay, v + d, valid, dim, outputs + d);
+    if (d == dim) return;
+    typename L::F sums[G];
+    for (int g = 0; g < G; ++g)
+        sums[g] = L::mul(load_partial<L>(outputs + g * dim + d, dim - d), L::set(decay[g]));
+    for (std::int64_t t = 0; t < valid; ++t) {
+        const auto values = load_partial<L>(v + t * dim + d, dim - d);
+        for (int g = 0; g < G; ++g)
+            sums[g] = L::fma(L::set(p[g][t]), values, sums[g]);
+    }
+    for (int g = 0; g < G; ++g)
+        store_partial<L>(outputs + g * dim + d, sums[g], dim - d);
 }
 
 /// G rows over one block of which `valid` positions count; k: [dim][32], v: [32][dim].
@@ -164,49 +230,41 @@ void attend_rows(const AttentionTask& task, const T* k, const T* v, std::int64_t
     const std::int64_t dim = task.shape.head_dim;
     const auto scale = L::set(task.scale);
     const auto masked = L::set(-__builtin_inff());
-    float p[G][kv_block_positions];
-    float decay[G];
-    const auto low = score_lanes<L, G, 1>(k, task.queries + row, dim, 0);
-    const auto high = score_lanes<L, G, 1>(k + lanes, task.queries + row, dim, 0);
+    alignas(64) float p[G][kv_block_positions];  // first scores, then their exponentials
+    alignas(64) float decay[lanes] = {};         // of G rows
+    block_scores<L, G>(k, task.queries + row, dim, p);
+    float* maxima = task.maxima + row;
     for (int g = 0; g < G; ++g) {
-        const auto first = L::replace_from(static_cast<int>(valid), masked, L::mul(low.at[g], scale));
-        const auto second = L::replace_from(static_cast<int>(valid) - 16, masked, L::mul(high.at[g], scale));
-        const float old = task.maxima[row + g];
+        const auto first = L::replace_from(static_cast<int>(valid), masked, L::mul(L::load(p[g]), scale));
+        const auto second = L::replace_from(static_cast<int>(valid) - 16, masked, L::mul(L::load(p[g] + lanes), scale));
         const float top = L::reduce_max(L::max(first, second));
-        const float m = top > old ? top : old;
-        const auto p1 = exponential<L>(L::sub(first, L::set(m)));
-        const auto p2 = exponential<L>(L::sub(second, L::set(m)));
-        L::store(p[g], p1);
-        L::store(p[g] + lanes, p2);
-        decay[g] = exponential_of<L>(old - m);
-        task.sums[row + g] = __builtin_fmaf(task.sums[row + g], decay[g], L::reduce_add(L::add(p1, p2)));
-        task.maxima[row + g] = m;
+        const float m = top > maxima[g] ? top : maxima[g];
+        decay[g] = maxima[g] - m;
+        maxima[g] = m;
+        L::store(p[g], L::sub(first, L::set(m)));
+        L::store(p[g] + lanes, L::sub(second, L::set(m)));
     }
-    const auto weigh = [&](std::int64_t d, std::int64_t count) {
-        Rows<L, G> o;
-        for (int g = 0; g < G; ++g) {
-            const float* out = task.outputs + (row + g) * dim + d;
-            o.at[g] = L::mul(count == lanes ? L::load(out) : load_partial<L>(out, count), L::set(decay[g]));
-        }
-        for (std::int64_t t = 0; t < valid; ++t) {
-            const T* values = v + t * dim + d;
-            const auto vs = count == lanes ? load<L>(values) : load_partial<L>(values, count);
-            for (int g = 0; g < G; ++g)
-                o.at[g] = L::fma(L::set(p[g][t]), vs, o.at[g]);
-        }
-        for (int g = 0; g < G; ++g) {
-            float* out = task.outputs + (row + g) * dim + d;
-            if (count == lanes) {
-                L::store(out, o.at[g]);
-            } else {
-                store_partial<L>(out, o.at[g], count);
-            }
-        }
-    };
-    const std::int64_t whole = dim / lanes * lanes;
-    for (std::int64_t d = 0; d < whole; d += lanes)
-        weigh(d, lanes);
-    if (whole < dim) weigh(whole, dim - whole);
+    L::store(decay, exponential<L>(L::load(decay)));
+    for (int g = 0; g < G; ++g) {
+        const auto first = exponential<L>(L::load(p[g]));
+        const auto second = exponential<L>(L::load(p[g] + lanes));
+        L::store(p[g], first);
+        L::store(p[g] + lanes, second);
+        float& sum = task.sums[row + g];
+        sum = __builtin_fmaf(sum, decay[g], L::reduce_add(L::add(first, second)));
+    }
+    weigh_values<L, G>(p, decay, v, valid, dim, task.outputs + row * dim);
+}
+
+/// The first `rows` rows of at most G.
+template <typename L, int G, typename T>
+void attend_up_to(std::int64_t rows, const AttentionTask& task, const T* k, const T* v, std::int64_t row,
+                  std::int64_t valid) {
+    if (rows == G) {
+        attend_rows<L, G>(task, k, v, row, valid);
+    } else if constexpr (G > 1) {
+        attend_up_to<L, G - 1>(rows, task, k, v, row, valid);
+    }
 }
 
 /// All rows over block b of the segment. Rows of one token stand together and see the same positions.
@@ -216,19 +274,13 @@ void attend_block(const AttentionTask& task, const T* k, const T* v, std::int64_
         const std::int64_t left = task.row_positions[row] + 1 - task.segment_begin - b * kv_block_positions;
         return left < kv_block_positions ? left : kv_block_positions;
     };
+    constexpr int most = L::float_tile_columns;  // query rows that share one reading of K and V
     for (std::int64_t row = 0; row < task.rows;) {
         const std::int64_t valid = valid_of(row);
         std::int64_t same = 1;
-        while (same < most_rows && row + same < task.rows && valid_of(row + same) == valid)
+        while (same < most && row + same < task.rows && valid_of(row + same) == valid)
             ++same;
-        if (valid > 0) {
-            switch (same) {
-                case 1: attend_rows<L, 1>(task, k, v, row, valid); break;
-                case 2: attend_rows<L, 2>(task, k, v, row, valid); break;
-                case 3: attend_rows<L, 3>(task, k, v, row, valid); break;
-                default: attend_rows<L, most_rows>(task, k, v, row, valid); break;
-            }
-        }
+        if (valid > 0) attend_up_to<L, most>(same, task, k, v, row, valid);
         row += same;
     }
 }
@@ -248,7 +300,7 @@ void attend_as(const AttentionTask& task) {
     if (positions > attention_segment_positions) positions = attention_segment_positions;
 
     const bool keep_widened = sizeof(T) == 1 || (sizeof(T) == 2 && task.rows > 1);  // faster from the second use on
-    float widened[2 * kv_block_positions * max_head_dim];
+    alignas(64) float widened[2 * kv_block_positions * max_head_dim];
     const std::size_t half = kv_half_bytes(task.shape);
     for (std::int64_t b = 0; b * kv_block_positions < positions; ++b) {
         const std::byte* head = task.blocks[b] + static_cast<std::size_t>(2 * task.kv_head) * half;
