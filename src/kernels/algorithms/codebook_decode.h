@@ -85,25 +85,39 @@ PUNA_INLINE void apply_signs(typename L::Q signs, typename L::Q* quads) {
     }
 }
 
+/// Points of codes of a byte, plus 64, under the signs of 28 bits.
+template <typename L, const auto& Points>
+[[gnu::noinline]] void quads_of_bytes(TileBlock codes, typename L::Q signs, typename L::Q* out) {
+    point_quads<L>(
+        Points, codes, [](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA { return byte_at(row, g); }, out);
+    apply_signs<L, 64>(signs_of_28<L>(signs), out);
+}
+
+/// IQ2_XXS and IQ3_XXS: sub-blocks of 32 have codes of a byte, eight bytes from one's to the next one's, and a dword of
+/// signs and scale, the first at `signs_at`.
+template <typename L, const auto& Points, typename Sink>
+PUNA_INLINE void codes_and_dwords(TileBlock block, std::size_t signs_at, std::size_t signs_step, float unit,
+                                  const Sink& sink) {
+    const auto d = L::mul(L::f16_column(block.base, block.stride), L::set(unit));
+    for (std::size_t sub = 0; sub < 8; ++sub) {
+        const auto signs = L::column(block.base + signs_at + signs_step * sub, block.stride);
+        typename L::Q made[8];
+        quads_of_bytes<L, Points>(block.at(2 + 8 * sub), signs, made);
+        sink(made, odd_scale<L>(d, signs, 28, 15), L::set(0.0F));
+    }
+}
+
 struct IQ2_XXS : Block256<66, 32, 7, 64, false> {
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
-        const auto d = L::mul(L::f16_column(block.base, block.stride), L::set(0.125F));
-        for (std::size_t sub = 0; sub < 8; ++sub) {
-            const auto signs = L::column(block.base + 6 + 8 * sub, block.stride);
-            typename L::Q made[8];
-            quads<L>(block.at(2 + 8 * sub), signs, made);
-            sink(made, odd_scale<L>(d, signs, 28, 15), L::set(0.0F));
-        }
+        codes_and_dwords<L, quant::iq2_xxs_points>(block, 6, 8, 0.125F, sink);
     }
+};
 
-  private:
-    template <typename L>
-    [[gnu::noinline]] static void quads(TileBlock codes, typename L::Q signs, typename L::Q* out) {
-        point_quads<L>(
-            quant::iq2_xxs_points, codes,
-            [](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA { return byte_at(row, g); }, out);
-        apply_signs<L, bias>(signs_of_28<L>(signs), out);
+struct IQ3_XXS : Block256<98, 32, 7, 64, false> {
+    template <typename L, typename Sink>
+    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
+        codes_and_dwords<L, quant::iq3_xxs_points>(block, 66, 4, 0.25F, sink);
     }
 };
 
@@ -161,28 +175,6 @@ struct IQ2_S : Block256<82, 16, 7, 64, false> {
             },
             out);
         apply_signs<L, bias>(L::column(block.base + 34 + 4 * sub, block.stride), out);
-    }
-};
-
-struct IQ3_XXS : Block256<98, 32, 7, 64, false> {
-    template <typename L, typename Sink>
-    PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
-        const auto d = L::mul(L::f16_column(block.base, block.stride), L::set(0.25F));
-        for (std::size_t sub = 0; sub < 8; ++sub) {
-            const auto signs = L::column(block.base + 66 + 4 * sub, block.stride);
-            typename L::Q made[8];
-            quads<L>(block.at(2 + 8 * sub), signs, made);
-            sink(made, odd_scale<L>(d, signs, 28, 15), L::set(0.0F));
-        }
-    }
-
-  private:
-    template <typename L>
-    [[gnu::noinline]] static void quads(TileBlock codes, typename L::Q signs, typename L::Q* out) {
-        point_quads<L>(
-            quant::iq3_xxs_points, codes,
-            [](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA { return byte_at(row, g); }, out);
-        apply_signs<L, bias>(signs_of_28<L>(signs), out);
     }
 };
 
