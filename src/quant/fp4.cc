@@ -17,26 +17,54 @@ void read_mxfp4(const BlockMXFP4& block, int, LawBlock* out) {
     out->min = 0.0f;
 }
 
-/// The code whose value is nearest to x; of two equally near, the lower code.
-std::uint8_t nearest_code(float x, float scale) {
-    int best = 0;
-    for (int code = 1; code < 16; ++code) {
-        const float error = std::fabs(scale * static_cast<float>(e2m1_values[code]) - x);
-        if (error < std::fabs(scale * static_cast<float>(e2m1_values[best]) - x)) best = code;
+/// E2M1's magnitudes under four scales: where one ends and the next begins, in twice the weights' unit.
+struct E2M1Grid {
+    Lanes scale;
+    Lanes borders[7];
+
+    explicit E2M1Grid(Lanes scales) : scale(scales) {
+        for (int i = 0; i < 7; ++i)
+            borders[i] = scales * static_cast<float>(e2m1_values[i] + e2m1_values[i + 1]);
     }
-    return static_cast<std::uint8_t>(best);
+
+    /// The code nearest to each of four magnitudes; of two equally near, the smaller.
+    IntegerLanes codes(Lanes magnitude) const {
+        IntegerLanes code = {};
+        for (const Lanes border : borders)
+            code -= magnitude + magnitude > border;  // a comparison that holds is -1
+        return code;
+    }
+
+    /// The magnitude nearest to each of four.
+    Lanes nearest(Lanes magnitude) const {
+        Lanes q = {};
+        for (int i = 0; i < 7; ++i) {
+            const Lanes step = splat(static_cast<float>(e2m1_values[i + 1] - e2m1_values[i]));
+            q += magnitude + magnitude > borders[i] ? step : Lanes{};
+        }
+        return scale * q;
+    }
+};
+
+/// Codes for `count` values, a multiple of 4, under one scale.
+void write_e2m1(const float* values, int count, float scale, std::uint8_t* codes) {
+    const E2M1Grid grid(splat(scale));
+    for (int i = 0; i < count; i += 4) {
+        const Lanes value = load_lanes(values + i);
+        const IntegerLanes code = grid.codes(larger(value, -value));
+        for (int j = 0; j < 4; ++j)
+            codes[i + j] = static_cast<std::uint8_t>(code[j] | (code[j] > 0 && value[j] < 0.0f ? 8 : 0));
+    }
 }
 
 /// The exponent as section 6.3 of the specification has it: floor(log2(amax)) less 2, the exponent of E2M1's largest
 /// number. Values beyond 6 times the scale are clipped to it.
 void write_mxfp4(const float* values, BlockMXFP4* block) {
-    const float largest = std::fabs(largest_magnitude(values, small_block));
+    const float largest = std::fabs(largest_magnitude<small_block>(values));
     // ilogb of infinity is the largest int, hence the bounds before the sum.
     block->e = largest > 0.0f ? static_cast<std::uint8_t>(std::clamp(std::ilogb(largest), -125, 127) - 2 + 127) : 0;
-    const float scale = e8m0_half_to_f32(block->e);
     std::uint8_t codes[small_block];
-    for (int i = 0; i < small_block; ++i)
-        codes[i] = nearest_code(values[i], scale);
+    write_e2m1(values, small_block, e8m0_half_to_f32(block->e), codes);
     pack_nibbles(codes, block->qs);
 }
 
@@ -61,53 +89,44 @@ int ue4m3_below(float scale) {
     return code;
 }
 
-/// The code nearest to v, counted in halves; of two equally near, the smaller magnitude. NaN becomes 0.
-std::uint8_t nearest_e2m1(float v) {
-    const float magnitude = std::fabs(v);
-    int code = v < 0.0f ? 8 : 0;
-    for (int i = 0; i < 7; ++i)
-        code += 2.0f * magnitude > static_cast<float>(e2m1_values[i] + e2m1_values[i + 1]) ? 1 : 0;
-    return static_cast<std::uint8_t>(code);
-}
-
-/// Sixteen codes under one scale, and the sum of their squared errors.
-struct ScaledCodes {
-    std::uint8_t d;
-    std::uint8_t codes[nvfp4_group];
-    double error;
-
-    ScaledCodes(const float* x, int scale_code) : d(static_cast<std::uint8_t>(scale_code)), error(0.0) {
-        const float scale = ue4m3_half_to_f32(d);
-        const float inverse = reciprocal_or_zero(scale);
-        for (int i = 0; i < nvfp4_group; ++i) {
-            codes[i] = nearest_e2m1(x[i] * inverse);
-            const double off = x[i] - scale * static_cast<float>(e2m1_values[codes[i]]);
-            error += off * off;
-        }
-    }
-};
-
 /// The scale that loses least, between the one that maps the largest element to E2M1's largest, 6, and the one that
 /// maps it to 4, of which E4M3's may be much nearer: under 6 lies the widest gap.
-ScaledCodes fit_nvfp4(const float* x) {
-    constexpr int below = 2;
-    constexpr int above = 6;  // a factor of 1.5 and more
-    const float largest = std::fabs(largest_magnitude(x, nvfp4_group));
+std::uint8_t fit_nvfp4_scale(const float* x) {
+    constexpr int below = 3;
+    constexpr int candidates = 12;  // 8 above: a factor of 1.5 and more
+    const float largest = std::fabs(largest_magnitude<nvfp4_group>(x));
     const int natural = ue4m3_below(largest / static_cast<float>(e2m1_values[7]));
-    ScaledCodes best(x, natural);
-    for (int code = std::max(natural - below, 0); code <= std::min(natural + above, largest_ue4m3); ++code) {
-        const ScaledCodes other(x, code);
-        if (other.error < best.error) best = other;
+    const int first = std::clamp(natural - below, 0, largest_ue4m3 + 1 - candidates);
+    std::uint8_t best = static_cast<std::uint8_t>(natural);
+    float least = HUGE_VALF;
+    for (int c = first; c < first + candidates; c += 4) {
+        Lanes scales;
+        for (int j = 0; j < 4; ++j)
+            scales[j] = ue4m3_half_to_f32(static_cast<std::uint8_t>(c + j));
+        const E2M1Grid grid(scales);
+        Lanes error = {};
+        for (int i = 0; i < nvfp4_group; ++i) {
+            const Lanes magnitude = splat(std::fabs(x[i]));
+            const Lanes off = magnitude - grid.nearest(magnitude);
+            error += off * off;
+        }
+        for (int j = 0; j < 4; ++j) {
+            if (!(error[j] < least)) continue;
+            least = error[j];
+            best = static_cast<std::uint8_t>(c + j);
+        }
     }
     return best;
 }
 
 void write_nvfp4(const float* values, BlockNVFP4* block) {
     for (int sub = 0; sub < 4; ++sub) {
-        const ScaledCodes fit = fit_nvfp4(values + sub * nvfp4_group);
-        block->d[sub] = fit.d;
+        const float* x = values + sub * nvfp4_group;
+        std::uint8_t codes[nvfp4_group];
+        block->d[sub] = fit_nvfp4_scale(x);
+        write_e2m1(x, nvfp4_group, ue4m3_half_to_f32(block->d[sub]), codes);
         for (int i = 0; i < 8; ++i)
-            block->qs[8 * sub + i] = static_cast<std::uint8_t>(fit.codes[i] | (fit.codes[i + 8] << 4));
+            block->qs[8 * sub + i] = static_cast<std::uint8_t>(codes[i] | (codes[i + 8] << 4));
     }
 }
 

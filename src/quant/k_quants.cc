@@ -5,7 +5,8 @@
 
 #include "quant/blocks.h"
 #include "quant/families.h"
-#include "quant/fit.h"
+#include "quant/fit_line.h"
+#include "quant/fit_scale.h"
 #include "quant/law.h"
 
 namespace puna::quant {
@@ -81,36 +82,64 @@ void read_q6_k(const BlockQ6_K& block, int sub, LawBlock* out) {
 
 struct SymmetricCodes {
     TwoLevelScales<16> scales;
-    std::int8_t q[super_block];  // in [low, -low - 1]
+    std::uint8_t q[super_block];  // less `low`
 };
 
-/// w = d * sub[s] * q for 16 groups of 16: scales first, then every value under the scales as they are stored.
+/// w = d * sub[s] * (q + low) for 16 groups of 16: scales first, then every value under the scales as they are stored.
 template <typename Weights>
 SymmetricCodes encode_symmetric(const float* values, Weights w, int sub_low, int low) {
-    const auto nearest = [low](float v) { return clamp_round(v, low, -low - 1); };
+    const IntegerCodes integers = {static_cast<float>(low), static_cast<float>(-low - 1)};
     SymmetricCodes codes;
-    codes.scales = fit_scales<16>(values, w, sub_low, low, nearest);
+    codes.scales = fit_scales<16>(values, w, sub_low, low, integers);
     for (int s = 0; s < 16; ++s) {
         const float inverse = reciprocal_or_zero(codes.scales.scale(s));
         for (int e = 16 * s; e < 16 * (s + 1); ++e)
-            codes.q[e] = static_cast<std::int8_t>(nearest(values[e] * inverse));
+            codes.q[e] = static_cast<std::uint8_t>(clamp_round(values[e] * inverse, low, -low - 1) - low);
     }
     return codes;
 }
 
-/// ORs `bits` into a byte.
-void put(std::uint8_t& byte, int bits) {
-    byte = static_cast<std::uint8_t>(byte | bits);
+// Bits of 256 codes, as `read_...` above find them.
+
+/// Element 128 h + 32 i + c: the bits 2 i and 2 i + 1 of out[32 h + c] are the bits `shift` and shift + 1 of its code.
+void pack_pairs(const std::uint8_t (&codes)[super_block], int shift, std::uint8_t (&out)[64]) {
+    for (int h = 0; h < 2; ++h) {
+        for (int c = 0; c < 32; ++c) {
+            int bits = 0;
+            for (int i = 0; i < 4; ++i)
+                bits |= ((codes[128 * h + 32 * i + c] >> shift) & 3) << (2 * i);
+            out[32 * h + c] = static_cast<std::uint8_t>(bits);
+        }
+    }
+}
+
+/// Element 32 s + c: the bit s of out[c] is the bit `shift` of its code.
+void pack_bits(const std::uint8_t (&codes)[super_block], int shift, std::uint8_t (&out)[32]) {
+    for (int c = 0; c < 32; ++c) {
+        int bits = 0;
+        for (int s = 0; s < 8; ++s)
+            bits |= ((codes[32 * s + c] >> shift) & 1) << s;
+        out[c] = static_cast<std::uint8_t>(bits);
+    }
+}
+
+/// Element 2 r g + c, c < r: the low nibble of out[r g + c]; element 2 r g + r + c: the high one.
+template <int r>
+void pack_super_nibbles(const std::uint8_t (&codes)[super_block], std::uint8_t (&out)[128]) {
+    for (int g = 0; g < 128 / r; ++g) {
+        for (int c = 0; c < r; ++c) {
+            const std::uint8_t* first = codes + 2 * r * g + c;
+            out[r * g + c] = static_cast<std::uint8_t>((first[0] & 15) | ((first[r] & 15) << 4));
+        }
+    }
 }
 
 template <typename Weights>
 void write_q2_k(const float* values, Weights w, BlockQ2_K* block) {
     const auto codes = encode_with_offsets<16>(values, w, 15, 3);
-    *block = {};
     for (int s = 0; s < 16; ++s)
         block->scales[s] = static_cast<std::uint8_t>(codes.sub[s] | (codes.min[s] << 4));
-    for (int e = 0; e < super_block; ++e)
-        put(block->qs[32 * (e / 128) + e % 32], codes.q[e] << (2 * (e % 128 / 32)));
+    pack_pairs(codes.q, 0, block->qs);
     store_u16(block->d, codes.d);
     store_u16(block->dmin, codes.dmin);
 }
@@ -118,17 +147,15 @@ void write_q2_k(const float* values, Weights w, BlockQ2_K* block) {
 template <typename Weights>
 void write_q3_k(const float* values, Weights w, BlockQ3_K* block) {
     const SymmetricCodes codes = encode_symmetric(values, w, -32, -4);
-    *block = {};
+    std::uint8_t scales[12] = {};
     for (int s = 0; s < 16; ++s) {
         const int scale = codes.scales.sub[s] + 32;
-        put(block->scales[s % 8], (scale & 15) << (4 * (s / 8)));
-        put(block->scales[8 + s % 4], (scale >> 4) << (2 * (s / 4)));
+        scales[s % 8] = static_cast<std::uint8_t>(scales[s % 8] | ((scale & 15) << (4 * (s / 8))));
+        scales[8 + s % 4] = static_cast<std::uint8_t>(scales[8 + s % 4] | ((scale >> 4) << (2 * (s / 4))));
     }
-    for (int e = 0; e < super_block; ++e) {
-        const int code = codes.q[e] + 4;
-        put(block->qs[32 * (e / 128) + e % 32], (code & 3) << (2 * (e % 128 / 32)));
-        put(block->hmask[e % 32], (code >> 2) << (e / 32));
-    }
+    std::copy(std::begin(scales), std::end(scales), block->scales);
+    pack_pairs(codes.q, 0, block->qs);
+    pack_bits(codes.q, 2, block->hmask);
     store_u16(block->d, codes.scales.d);
 }
 
@@ -144,9 +171,7 @@ void pack_k_scales(const OffsetCodes<8>& codes, std::uint8_t (&scales)[12]) {
 template <typename Weights>
 void write_q4_k(const float* values, Weights w, BlockQ4_K* block) {
     const auto codes = encode_with_offsets<8>(values, w, 63, 15);
-    *block = {};
-    for (int e = 0; e < super_block; ++e)
-        put(block->qs[32 * (e / 64) + e % 32], codes.q[e] << (4 * (e / 32 % 2)));
+    pack_super_nibbles<32>(codes.q, block->qs);
     pack_k_scales(codes, block->scales);
     store_u16(block->d, codes.d);
     store_u16(block->dmin, codes.dmin);
@@ -155,11 +180,8 @@ void write_q4_k(const float* values, Weights w, BlockQ4_K* block) {
 template <typename Weights>
 void write_q5_k(const float* values, Weights w, BlockQ5_K* block) {
     const auto codes = encode_with_offsets<8>(values, w, 63, 31);
-    *block = {};
-    for (int e = 0; e < super_block; ++e) {
-        put(block->qs[32 * (e / 64) + e % 32], (codes.q[e] & 15) << (4 * (e / 32 % 2)));
-        put(block->qh[e % 32], (codes.q[e] >> 4) << (e / 32));
-    }
+    pack_super_nibbles<32>(codes.q, block->qs);
+    pack_bits(codes.q, 4, block->qh);
     pack_k_scales(codes, block->scales);
     store_u16(block->d, codes.d);
     store_u16(block->dmin, codes.dmin);
@@ -168,15 +190,9 @@ void write_q5_k(const float* values, Weights w, BlockQ5_K* block) {
 template <typename Weights>
 void write_q6_k(const float* values, Weights w, BlockQ6_K* block) {
     const SymmetricCodes codes = encode_symmetric(values, w, -128, -32);
-    *block = {};
     std::memcpy(block->scales, codes.scales.sub, sizeof(block->scales));
-    for (int e = 0; e < super_block; ++e) {
-        const int code = codes.q[e] + 32;
-        const int half = e / 128;
-        const int quarter = e % 128 / 32;
-        put(block->ql[64 * half + 32 * (quarter % 2) + e % 32], (code & 15) << (4 * (quarter / 2)));
-        put(block->qh[32 * half + e % 32], (code >> 4) << (2 * quarter));
-    }
+    pack_super_nibbles<64>(codes.q, block->ql);
+    pack_pairs(codes.q, 4, block->qh);
     store_u16(block->d, codes.scales.d);
 }
 

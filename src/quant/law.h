@@ -45,11 +45,28 @@ void encode(const float* values, std::byte* blocks, std::size_t count) {
         write(values + b * elements, out + b);
 }
 
+/// Four floats side by side. The order of sums is fixed by the code, so all builds agree.
+using Lanes [[gnu::vector_size(16)]] = float;
+
+inline Lanes load_lanes(const float* x) {
+    Lanes lanes;
+    std::memcpy(&lanes, x, sizeof(lanes));
+    return lanes;
+}
+using IntegerLanes [[gnu::vector_size(16)]] = std::int32_t;
+
+inline Lanes splat(float x) {
+    return Lanes{x, x, x, x};
+}
+
 /// How much the squared errors of a block's elements count: all the same.
 struct Even {
     static constexpr bool even = true;
     constexpr float operator[](int) const { return 1.0f; }
     constexpr Even from(int) const { return {}; }
+    /// What the element i counts, and the elements i ... i + 3 count, times v.
+    static Lanes times(Lanes v, int) { return v; }
+    static Lanes times_lanes(Lanes v, int) { return v; }
 };
 /// Or each times its own number, > 0.
 struct Importance {
@@ -58,6 +75,8 @@ struct Importance {
     float operator[](int i) const { return weights[i]; }
     /// Of the elements from `first` on.
     Importance from(int first) const { return {weights + first}; }
+    Lanes times(Lanes v, int i) const { return splat(weights[i]) * v; }
+    Lanes times_lanes(Lanes v, int i) const { return load_lanes(weights + i) * v; }
 };
 
 template <typename Block>
@@ -103,8 +122,8 @@ constexpr TypeInfo with_importance(TypeInfo info) {
     return info;
 }
 
-/// The nibbles of 32 elements, low half in the low nibbles.
-inline void pack_nibbles(const std::uint8_t (&codes)[32], std::uint8_t (&bytes)[16]) {
+/// The nibbles of 32 elements, low half in the low nibbles. bytes: [16].
+inline void pack_nibbles(const std::uint8_t (&codes)[32], std::uint8_t* bytes) {
     for (int i = 0; i < 16; ++i)
         bytes[i] = static_cast<std::uint8_t>((codes[i] & 15) | ((codes[i + 16] & 15) << 4));
 }
@@ -116,11 +135,6 @@ inline int nibble(const std::uint8_t* bytes, int i) {
 inline float reciprocal_or_zero(float d) {
     const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
     return std::isfinite(inverse) ? inverse : 0.0f;
-}
-
-/// The element of the largest magnitude, with its sign; the first of several. x: [n], n >= 1.
-inline float largest_magnitude(const float* x, int n) {
-    return *std::max_element(x, x + n, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
 }
 
 /// Rounds to nearest even within [low, high]; NaN becomes `low`. |low| and |high| under 2^22.
@@ -139,23 +153,49 @@ inline int clamp_truncate(float value, int low, int high) {
     return static_cast<int>(value);
 }
 
-/// Four floats side by side. The order of sums is fixed by the code, so all builds agree.
-using Lanes [[gnu::vector_size(16)]] = float;
-
-inline Lanes load_lanes(const float* x) {
-    Lanes lanes;
-    std::memcpy(&lanes, x, sizeof(lanes));
-    return lanes;
-}
-inline double fold(Lanes lanes) {
+inline float fold(Lanes lanes) {
     return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
+/// Cuts off the fractions, of magnitudes under 2^31.
+inline IntegerLanes truncate_lanes(Lanes v) {
+    return __builtin_convertvector(v, IntegerLanes);
+}
+inline Lanes larger(Lanes a, Lanes b) {
+    return a > b ? a : b;
+}
+inline Lanes smaller(Lanes a, Lanes b) {
+    return a < b ? a : b;
 }
 /// Rounds to nearest even within [low, high]; NaN becomes `low`. |low| and |high| under 2^22.
 inline Lanes round_lanes(Lanes value, Lanes low, Lanes high) {
-    value = value > low ? value : low;
-    value = value < high ? value : high;
     constexpr float magic = 12582912.0f;  // as in clamp_round
-    return (value + magic) - magic;
+    return (smaller(larger(value, low), high) + magic) - magic;
+}
+
+struct Extremes {
+    float low;
+    float high;
+};
+/// The smallest and the largest element. x: [n], n a multiple of 4 and at least 4.
+template <int n>
+Extremes extremes_of(const float* x) {
+    Lanes low = load_lanes(x);
+    Lanes high = low;
+    for (int i = 4; i < n; i += 4) {
+        const Lanes value = load_lanes(x + i);
+        low = smaller(value, low);
+        high = larger(value, high);
+    }
+    return {std::min(std::min(low[0], low[2]), std::min(low[1], low[3])),
+            std::max(std::max(high[0], high[2]), std::max(high[1], high[3]))};
+}
+
+/// The element of the largest magnitude, with its sign; the first of several. x: [n], as above.
+template <int n>
+float largest_magnitude(const float* x) {
+    const auto [low, high] = extremes_of<n>(x);
+    if (high != -low) return high > -low ? high : low;
+    return *std::find_if(x, x + n - 1, [m = high](float v) { return std::fabs(v) == m; });
 }
 
 }  // namespace puna::quant

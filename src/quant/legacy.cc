@@ -8,7 +8,8 @@
 
 #include "quant/blocks.h"
 #include "quant/families.h"
-#include "quant/fit.h"
+#include "quant/fit_line.h"
+#include "quant/fit_scale.h"
 #include "quant/law.h"
 
 namespace puna::quant {
@@ -60,7 +61,7 @@ void read_q8_0(const BlockQ8_0& block, int, LawBlock* out) {
 
 /// Codes 0 ... 2 * zero - 1 around `zero`; the element of the largest magnitude becomes code 0. Returns the scale.
 float encode_symmetric(const float* values, int zero, std::uint8_t (&codes)[small_block]) {
-    const float d = largest_magnitude(values, small_block) / static_cast<float>(-zero);
+    const float d = largest_magnitude<small_block>(values) / static_cast<float>(-zero);
     const float inverse = reciprocal_or_zero(d);
     const float shift = static_cast<float>(zero) + 0.5f;
     for (int i = 0; i < small_block; ++i) {
@@ -76,9 +77,8 @@ struct ScaleAndOffset {
 
 /// Codes 0 ... top from the smallest element to the largest.
 ScaleAndOffset encode_from_minimum(const float* values, int top, std::uint8_t (&codes)[small_block]) {
-    const auto [low, high] = std::minmax_element(values, values + small_block);
-    const float m = *low;
-    const float d = (*high - m) / static_cast<float>(top);
+    const auto [m, high] = extremes_of<small_block>(values);
+    const float d = (high - m) / static_cast<float>(top);
     const float inverse = reciprocal_or_zero(d);
     for (int i = 0; i < small_block; ++i) {
         codes[i] = static_cast<std::uint8_t>(clamp_truncate((values[i] - m) * inverse + 0.5f, 0, top));
@@ -127,11 +127,11 @@ void write_q5_1(const float* values, BlockQ5_1* block) {
 
 /// Codes 0 ... 2 * zero - 1 around `zero`. Returns the scale, an f16.
 std::uint16_t fit_symmetric(const float* values, Importance w, int zero, std::uint8_t (&codes)[small_block]) {
-    const auto nearest = [zero](float v) { return clamp_round(v, -zero, zero - 1); };
-    const std::uint16_t d = f32_to_f16(fit_scale<small_block>(values, w, -zero, nearest).scale);
+    const IntegerCodes integers = {static_cast<float>(-zero), static_cast<float>(zero - 1)};
+    const std::uint16_t d = f32_to_f16(fit_scale<small_block>(values, w, -zero, integers).scale);
     const float inverse = reciprocal_or_zero(f16_to_f32(d));
     for (int i = 0; i < small_block; ++i)
-        codes[i] = static_cast<std::uint8_t>(nearest(values[i] * inverse) + zero);
+        codes[i] = static_cast<std::uint8_t>(clamp_round(values[i] * inverse, -zero, zero - 1) + zero);
     return d;
 }
 
@@ -159,8 +159,8 @@ StoredLine store_line(const float* values, Importance w, float scale, float offs
 /// Codes 0 ... top on the line that fits best, or on the one through the extremes: weights that were quantized before
 /// lie on it exactly.
 StoredLine fit_codes(const float* values, Importance w, int top) {
-    const auto [low, high] = std::minmax_element(values, values + small_block);
-    const StoredLine plain = store_line(values, w, (*high - *low) / static_cast<float>(top), *low, top);
+    const auto [low, high] = extremes_of<small_block>(values);
+    const StoredLine plain = store_line(values, w, (high - low) / static_cast<float>(top), low, top);
     const Line line = fit_best_line<small_block, Offsets::any>(values, w, top);
     const auto scale = static_cast<float>(line.scale);
     // The offset that suits the scale as it will be rounded.
@@ -202,23 +202,20 @@ float largest_absolute(const float* values) {
     Lanes largest = {};
     for (int i = 0; i < small_block; i += 4) {
         const Lanes value = load_lanes(values + i);
-        const Lanes absolute = value < 0.0f ? -value : value;
-        largest = absolute > largest ? absolute : largest;
+        largest = larger(larger(value, -value), largest);
     }
     return std::max(std::max(largest[0], largest[2]), std::max(largest[1], largest[3]));
 }
 
 void write_q8_0(const float* values, BlockQ8_0* block) {
-    using Integers [[gnu::vector_size(16)]] = std::int32_t;
     const float d = largest_absolute(values) / 127.0f;
     const float inverse = reciprocal_or_zero(d);
     const Lanes high = Lanes{} + 127.0f;
     for (int i = 0; i < small_block; i += 4) {
         Lanes value = load_lanes(values + i) * inverse;
-        value = value > -high ? value : -high;
-        value = value < high ? value : high;
+        value = smaller(larger(value, -high), high);
         // Halves away from zero, as the reference does. What is cut off is exact.
-        Integers q = __builtin_convertvector(value, Integers);
+        IntegerLanes q = truncate_lanes(value);
         const Lanes rest = value - __builtin_convertvector(q, Lanes);
         q -= rest >= 0.5f;  // a comparison that holds is -1
         q += rest <= -0.5f;

@@ -51,7 +51,7 @@ struct Trits {
     std::uint8_t at[super_block];
 
     explicit Trits(const float* x) {
-        const float largest = std::fabs(largest_magnitude(x, super_block));
+        const float largest = std::fabs(largest_magnitude<super_block>(x));
         const float inverse = reciprocal_or_zero(largest);
         d = f32_to_f16(largest);
         for (int i = 0; i < super_block; ++i) {
