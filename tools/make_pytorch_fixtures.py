@@ -7,6 +7,8 @@ tests/models/data/pytorch: the model of tests/models/data/ggml/llama1_f16.gguf (
   shards/     a Hugging Face folder: two archives and their index
   stream/     the same, one file in the format before 1.6
   meta/       consolidated.00.pth and .01.pth, cut as Meta cuts up to LLaMA 2, and params.json
+  meta3/      a random model as Meta publishes Llama 3.1: consolidated.00.pth in BF16, params.json, and a list of ranks
+              that make_rank_list_fixtures.py wrote
 tests/formats/data/pytorch: small tensors, and what torch says they hold
   views_{2,4}.pth, views_stream.pth    views of all kinds, in protocols 2 and 4, and in the format before 1.6
   types.pth                            an element of every type that is read
@@ -133,6 +135,35 @@ def make_model():
     shutil.copy(MODELS / "huggingface" / "tiny_llama1" / "tokenizer.model", folder / "tokenizer.model")
 
 
+def make_llama3():
+    source = ROOT / "tests" / "formats" / "data" / "rank_lists" / "trained.model"
+    vocabulary = len(source.read_bytes().splitlines()) + 256
+    dim, heads, kv_heads, feed_forward, layers = 32, 4, 2, 64, 1
+    generator = torch.Generator().manual_seed(31)
+    random = lambda *shape: (torch.randn(*shape, generator=generator) * shape[-1] ** -0.5).to(torch.bfloat16)
+    tensors = {"tok_embeddings.weight": random(vocabulary, dim) * dim ** 0.5}
+    for i in range(layers):
+        shapes = {"attention.wq": (dim, dim), "attention.wk": (dim * kv_heads // heads, dim),
+                  "attention.wv": (dim * kv_heads // heads, dim), "attention.wo": (dim, dim),
+                  "feed_forward.w1": (feed_forward, dim), "feed_forward.w2": (dim, feed_forward),
+                  "feed_forward.w3": (feed_forward, dim)}
+        for name, shape in shapes.items():
+            tensors[f"layers.{i}.{name}.weight"] = random(*shape)
+        for name in ("attention_norm", "ffn_norm"):
+            tensors[f"layers.{i}.{name}.weight"] = torch.ones(dim, dtype=torch.bfloat16)
+    tensors["norm.weight"] = torch.ones(dim, dtype=torch.bfloat16)
+    tensors["output.weight"] = random(vocabulary, dim)
+    folder = MODELS / "pytorch" / "meta3"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    torch.save(tensors, folder / "consolidated.00.pth")
+    (folder / "params.json").write_text(json.dumps({
+        "dim": dim, "n_layers": layers, "n_heads": heads, "n_kv_heads": kv_heads, "vocab_size": vocabulary,
+        "ffn_dim_multiplier": 1.3, "multiple_of": 8, "norm_eps": 1e-05, "rope_theta": 500000.0,
+        "use_scaled_rope": True}))
+    shutil.copy(source, folder / "tokenizer.model")
+
+
 # --- small tensors ------------------------------------------------------------------------------------------------
 
 def contents(t):
@@ -181,4 +212,5 @@ def make_small():
 
 if __name__ == "__main__":
     make_model()
+    make_llama3()
     make_small()

@@ -66,6 +66,44 @@ TEST_F(PyTorch, ConvertsVerifiesAndComparesLikeTheOthers) {
     EXPECT_EQ(differing_tensors(meta, shards), Json::array());
 }
 
+/// Llama 3's folder: its tokenizer.model is a list of ranks.
+TEST_F(PyTorch, Llama3sFolderRunsAndConvertsWithItsOwnTokenizer) {
+    const std::string folder = support::model_data + "pytorch/meta3";
+    const std::string out = folder_.path("out.gguf");
+    const Json shown = json_of({"show", folder});
+    EXPECT_EQ(shown["runnable"], true);
+    EXPECT_EQ(shown["vocabulary"], 832);
+    EXPECT_EQ(shown["context"], 131072);
+    EXPECT_EQ(json_of({"convert", folder, out})["types"]["BF16"]["tensors"], 9);
+    for (const Json& tensor : differing_tensors(folder, out)) {
+        EXPECT_EQ(tensor["distance"]["elements_changed"], 0);  // vectors are F32 in GGUF
+    }
+    for (const char* text : {"The llamas don't walk 12345 m", "<|eot_id|>\n\n  x"}) {
+        const Json json = json_of({"tokenize", "-m", folder, "-p", text});
+        EXPECT_EQ(json["ids"].front(), 576);  // <|begin_of_text|>
+        EXPECT_EQ(json, json_of({"tokenize", "-m", out, "-p", text}));
+    }
+    const std::vector<std::string> flags = {"-p", "the river", "-n", "8", "--temp", "0", "--seed", "1"};
+    std::vector<std::string> on_folder = {"run", "-m", folder};
+    std::vector<std::string> on_file = {"run", "-m", out};
+    on_folder.insert(on_folder.end(), flags.begin(), flags.end());
+    on_file.insert(on_file.end(), flags.begin(), flags.end());
+    EXPECT_EQ(json_of(on_folder)["ids"].size(), 8U);
+    EXPECT_EQ(json_of(on_folder)["ids"], json_of(on_file)["ids"]);
+}
+
+TEST_F(PyTorch, ADamagedListOfRanksEndsWith3AndLeavesNoFile) {
+    std::filesystem::create_directory(folder_.path("m"));
+    for (const auto& entry : std::filesystem::directory_iterator(support::model_data + "pytorch/meta3"))
+        std::filesystem::copy_file(entry.path(), folder_.path("m/" + entry.path().filename().string()));
+    const std::string list = content(folder_.path("m/tokenizer.model"));
+    folder_.write("m/tokenizer.model", std::string_view(list).substr(0, list.size() - 3));
+    EXPECT_THAT(error_of({"convert", folder_.path("m"), folder_.path("o.gguf")}, 3)["message"].get<std::string>(),
+                HasSubstr("tokenizer.model: line 576, rank is '5', not 575"));
+    EXPECT_EQ(error_of({"run", "-m", folder_.path("m"), "-p", "x"}, 3)["code"], "file_malformed");
+    EXPECT_FALSE(std::filesystem::exists(folder_.path("o.gguf")));
+}
+
 /// What people did in 2023: Meta's files to GGML, that to four bits, and a talk.
 TEST_F(PyTorch, FromMetasFilesToAFileOf2023AndToFourBits) {
     const std::string f16 = folder_.path("ggml-model-f16.bin");

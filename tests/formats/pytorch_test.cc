@@ -230,7 +230,7 @@ TEST_F(MetaFolder, AnEmbeddingCutByRowsTellsTheVocabulary) {
     EXPECT_THAT(read().error().message, HasSubstr("the model is in 1 parts"));
 }
 
-TEST_F(MetaFolder, TheTokenizerMayLieAboveAndMayBeUnknown) {
+TEST_F(MetaFolder, TheTokenizerMayLieAbove) {
     std::filesystem::create_directory(folder_.path("7B"));
     write("7B/params.json", R"({"dim":4,"n_layers":1,"n_heads":1,"norm_eps":1e-6,"vocab_size":-1})");
     write("7B/consolidated.00.pth", part(700, 4));
@@ -238,12 +238,6 @@ TEST_F(MetaFolder, TheTokenizerMayLieAboveAndMayBeUnknown) {
     write("tokenizer.model", read_text(data_path("tokenizers/llama/tokenizer.model")));
     EXPECT_EQ(must(read("7B"))->vocabulary.tokens.size(), 700U);
     EXPECT_EQ(must(read("7B"))->vocabulary.family, text::TokenizerFamily::sentencepiece_bpe);
-    write("7B/tokenizer.model", "IQ== 0\nIg== 1\n");
-    const auto model = must(read("7B"));
-    EXPECT_EQ(model->vocabulary.family, text::TokenizerFamily::other);
-    ASSERT_TRUE(model->vocabulary.why_not.has_value());
-    EXPECT_EQ(model->vocabulary.why_not->code, ErrorCode::unsupported_tokenizer);
-    EXPECT_THAT(model->vocabulary.why_not->hint, HasSubstr("tokenizer.json"));
 }
 
 TEST_F(MetaFolder, OneFileBesideItsParametersMayHaveAnyName) {

@@ -18,6 +18,7 @@
 #include "formats/huggingface/tokenizer_json.h"
 #include "formats/huggingface/tokenizer_structure.h"
 #include "formats/printable.h"
+#include "formats/rank_list.h"
 #include "formats/sentencepiece/model.h"
 
 namespace puna::formats::huggingface {
@@ -41,8 +42,9 @@ std::vector<std::int64_t> ids_of(const Metadata& metadata, std::string_view key)
 
 class VocabularyReader {
   public:
-    VocabularyReader(const SideFiles& files, const Metadata& config, std::string_view config_name)
-        : files_(files), config_(config), config_name_(config_name) {}
+    VocabularyReader(const SideFiles& files, const Metadata& config, std::string_view config_name,
+                     const RankListModel* rank_list)
+        : files_(files), config_(config), config_name_(config_name), rank_list_(rank_list) {}
 
     Result<Vocabulary> read() {
         PUNA_TRY(tokenizer_config_, files_.read_json("tokenizer_config.json"));
@@ -64,7 +66,8 @@ class VocabularyReader {
         PUNA_TRY(const auto tokenizer, files_.read_json("tokenizer.json"));
         if (!tokenizer) {
             if (!files_.exists("tokenizer.model")) return {};
-            if (is_list_of_ranks()) return check_known(unknown_ranks());
+            PUNA_TRY(const auto model, base::FileMapping::open(files_.path("tokenizer.model")));
+            if (is_rank_list(model->bytes())) return check_known(read_ranks(*model));
             PUNA_CHECK(read_sentencepiece());
             PUNA_TRY(const auto added, read_listed_tokens());
             return check_known(add_tokens(added, files_.path("tokenizer.model"), vocabulary_));
@@ -104,22 +107,50 @@ class VocabularyReader {
         return mapping.ok() && !(*mapping)->bytes().empty() && (*mapping)->bytes().front() == first_field;
     }
 
-    /// Llama 3's, as Meta publishes it: lines of a token in base64 and its rank, without the special tokens.
-    bool is_list_of_ranks() const {
-        const auto mapping = base::FileMapping::open(files_.path("tokenizer.model"));
-        if (!mapping.ok()) return false;
-        constexpr std::size_t longest_first_line = 16;
-        const auto bytes = (*mapping)->bytes();
-        const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
-                                     std::min(bytes.size(), longest_first_line));
-        return start.find("= 0\n") != std::string_view::npos;
+    /// The tokens of a list of ranks, and the special ones that the model's own code adds.
+    Result<void> read_ranks(const base::FileMapping& file) {
+        if (rank_list_ == nullptr) {
+            return Error{ErrorCode::unsupported_tokenizer,
+                         fmt::format("{}: the tokenizer is a list of tokens and ranks, which says neither how text is "
+                                     "cut nor which special tokens there are",
+                                     printable_path(file.path())),
+                         "put the tokenizer.json of the same model beside the weights"};
+        }
+        auto read = read_rank_list(file.bytes(), file.path());
+        PUNA_CHECK(file.check());
+        if (!read.ok()) return std::move(read).error();
+        vocabulary_ = std::move(read).value();
+        vocabulary_.family = TokenizerFamily::byte_level_bpe;
+        vocabulary_.family_name = "gpt2";
+        vocabulary_.pre_tokenizer = rank_list_->pre_tokenizer;
+        const std::size_t ranks = vocabulary_.tokens.size();
+        const auto& special = rank_list_->special_tokens;
+        vocabulary_.tokens.insert(vocabulary_.tokens.end(), special.begin(), special.end());
+        vocabulary_.kinds.resize(vocabulary_.tokens.size(), TokenKind::control);
+        const auto id_of = [&](const std::string& token) {
+            const auto found = std::find(special.begin(), special.end(), token);
+            return found == special.end() ? text::no_token : static_cast<TokenId>(ranks + (found - special.begin()));
+        };
+        vocabulary_.bos = id_of(rank_list_->bos);
+        vocabulary_.eos = id_of(rank_list_->eos);
+        vocabulary_.eot = id_of(rank_list_->eot);
+        vocabulary_.eom = id_of(rank_list_->eom);
+        vocabulary_.pad = id_of(rank_list_->pad);
+        vocabulary_.add_bos = vocabulary_.bos != text::no_token;
+        return check_special_rows(file.path(), ranks);
     }
 
-    Error unknown_ranks() const {
-        return {ErrorCode::unsupported_tokenizer,
-                fmt::format("{}: the tokenizer is a list of tokens and ranks, which puna does not read",
-                            printable_path(files_.path("tokenizer.model"))),
-                "put the tokenizer.json of the same model beside the weights"};
+    /// The ids of the special tokens follow from the length of the list: one that was cut off would move them.
+    Result<void> check_special_rows(std::string_view path, std::size_t ranks) const {
+        const auto rows = config_.unsigned_integer("vocab_size");
+        if (!rows.ok() || !*rows || **rows == vocabulary_.tokens.size()) return {};
+        return Error{
+            ErrorCode::file_malformed,
+            fmt::format("{}: the list has {} tokens, which with {} special ones are {}, but the model has rows "
+                        "for {} (at byte 0)",
+                        printable_path(path), ranks, rank_list_->special_tokens.size(), vocabulary_.tokens.size(),
+                        **rows),
+            "the list is cut off, or the tokenizer and the weights are not of the same model"};
     }
 
     Result<void> read_sentencepiece() {
@@ -322,6 +353,7 @@ class VocabularyReader {
     const SideFiles& files_;
     const Metadata& config_;
     std::string_view config_name_;
+    const RankListModel* rank_list_;
     std::optional<JsonDocument> tokenizer_config_;
     std::optional<JsonDocument> special_tokens_;
     std::vector<std::string> before_;
@@ -332,8 +364,9 @@ class VocabularyReader {
 
 }  // namespace
 
-Result<Vocabulary> read_vocabulary(const SideFiles& files, const Metadata& config, std::string_view config_name) {
-    return VocabularyReader(files, config, config_name).read();
+Result<Vocabulary> read_vocabulary(const SideFiles& files, const Metadata& config, std::string_view config_name,
+                                   const RankListModel* rank_list) {
+    return VocabularyReader(files, config, config_name, rank_list).read();
 }
 
 }  // namespace puna::formats::huggingface

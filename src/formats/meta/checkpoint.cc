@@ -18,6 +18,7 @@
 #include "formats/huggingface/side_files.h"
 #include "formats/huggingface/vocabulary.h"
 #include "formats/malformed.h"
+#include "formats/meta/rank_list_model.h"
 #include "formats/pieces.h"
 #include "formats/weights.h"
 
@@ -193,8 +194,10 @@ Result<std::shared_ptr<const ModelFile>> read_model(const std::string& path,
     PUNA_CHECK(check_count(files, *model, cut, count));
     PUNA_CHECK(add_other_parts(files, count, *model));
     PUNA_CHECK(set_vocabulary_size(cut.rows_of_part * (cut.by_columns ? 1 : count), *model));
+    const auto scaled_rope = model->metadata.boolean("use_scaled_rope");  // whoever computes with it checks it
+    const huggingface::RankListModel rank_list = llama3_rank_list(scaled_rope.ok() && scaled_rope->value_or(false));
     PUNA_TRY(model->vocabulary,
-             huggingface::read_vocabulary(tokenizer_files(folder), model->metadata, parameters_name));
+             huggingface::read_vocabulary(tokenizer_files(folder), model->metadata, parameters_name, &rank_list));
     PUNA_CHECK(model->check_mappings());
     return std::shared_ptr<const ModelFile>(std::move(model));
 }
