@@ -14,6 +14,7 @@
 #include "cli/compute_flags.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
+#include "cli/legacy_flags.h"
 #include "cli/loaded_model.h"
 #include "cli/progress_line.h"
 #include "cli/target_file.h"
@@ -45,7 +46,7 @@ class ImatrixCommand : public Command {
 
   private:
     Result<void> check_flags() const;
-    Result<void> start(const formats::ModelFile& file);
+    Result<void> start();
     Result<std::vector<Source>> read_sources(const models::Model& model);
     Result<void> evaluate(const std::shared_ptr<const models::Model>& model, std::vector<Source>& sources,
                           const InterruptWatch& interrupts);
@@ -61,6 +62,7 @@ class ImatrixCommand : public Command {
     std::vector<std::string> texts_;
     std::vector<std::string> in_files_;
     ComputeFlags compute_;
+    LegacyFlags legacy_;
     std::int64_t chunk_tokens_ = 512;
     convert::ImatrixOptions options_;
     std::int64_t save_every_ = 50;
@@ -69,6 +71,7 @@ class ImatrixCommand : public Command {
     bool parse_special_ = false;
     bool json_ = false;
 
+    std::shared_ptr<const formats::ModelFile> named_;  // the model's tensors under their names in GGUF
     Imatrix matrix_;
     std::optional<TokenId> begin_;
     std::int64_t evaluated_ = 0;  // chunks, in this run
@@ -103,6 +106,7 @@ void ImatrixCommand::declare(Flags& flags) {
     flags.flag("--force", force_, "Replace the file of -o if it exists.");
     flags.flag("--json", json_, "Print one JSON object.");
     compute_.declare(flags);
+    legacy_.declare(flags);
     flags.example("puna imatrix model-f16.gguf -f calibration.txt -o imatrix.gguf", "then");
     flags.example("puna quantize model-f16.gguf model.gguf Q3_K_M --imatrix imatrix.gguf", "");
 }
@@ -132,20 +136,14 @@ Result<void> ImatrixCommand::check_flags() const {
 }
 
 /// Fills the matrix with what is there before any text is evaluated.
-Result<void> ImatrixCommand::start(const formats::ModelFile& file) {
-    if (file.dialect != formats::Dialect::gguf) {
-        return Error{ErrorCode::invalid_argument,
-                     fmt::format("{} is {}; an importance matrix knows tensors by their names in GGUF files",
-                                 formats::printable_path(file.path), file.format),
-                     "turn the model into GGUF first, with 'puna convert'"};
-    }
+Result<void> ImatrixCommand::start() {
     std::vector<std::string> paths = in_files_;
     std::error_code ignored;
     if (resume_ && std::filesystem::exists(*output_, ignored)) paths.push_back(*output_);
     for (const std::string& path : paths) {
         PUNA_TRY(const Imatrix other, convert::read_imatrix(path));
         for (const auto& [name, entry] : other.entries) {
-            const formats::FoundTensor* tensor = file.find_tensor(name);
+            const formats::FoundTensor* tensor = named_->find_tensor(name);
             if (tensor == nullptr) {
                 return Error{ErrorCode::invalid_argument,
                              fmt::format("{} is of another model: this one has no tensor '{}'",
@@ -245,7 +243,7 @@ Result<void> ImatrixCommand::evaluate(const std::shared_ptr<const models::Model>
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
              base::ThreadPool::create(choice.threads, choice.thread_options));
     const base::CpuScope core = pool->pin_caller();
-    convert::ImatrixCollector collector(model->file(), options_.with_head, matrix_);
+    convert::ImatrixCollector collector(*named_, options_.with_head, matrix_);
     options_.batch_rows = compute_.batch_size;
     const convert::PerplexityOptions shape = {.chunk_tokens = chunk_tokens_, .batch_rows = options_.batch_rows};
     const convert::EvaluatorOptions options = {.kernels = choice.kernels,
@@ -271,8 +269,9 @@ Result<int> ImatrixCommand::execute(Output& output) {
     PUNA_CHECK(check_flags());
     PUNA_TRY(const std::string path, required_model(positional_ ? positional_ : model_));
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, compute_));
-    PUNA_CHECK(start(model->file()));
+    PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, compute_, legacy_.values()));
+    PUNA_TRY(named_, models::in_gguf_dialect(model->shared_file(), models::Defaults::silent));
+    PUNA_CHECK(start());
     PUNA_TRY(std::vector<Source> sources, read_sources(*model));
     if (chunk_tokens_ > model->dimensions().context) {
         note(fmt::format("chunks of {} tokens are longer than the {} that the model was made for", chunk_tokens_,

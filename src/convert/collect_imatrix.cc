@@ -18,7 +18,8 @@ ImatrixCollector::ImatrixCollector(const formats::ModelFile& file, bool with_hea
     const std::string_view head = traits_of(file).head;
     for (const formats::FoundTensor& tensor : file.tensors) {
         if (tensor.parts.empty() || (tensor.name == head && !with_head)) continue;
-        // All parts of a tensor meet the same input.
+        // All parts of a tensor meet the same input. Where GGUF has rows in another order, the first is still the
+        // first.
         names_[tensor.parts.front().data.data()] = tensor.name;
     }
 }

@@ -19,7 +19,8 @@ namespace puna::convert {
 /// the threads nor on how the text is cut into steps. For one thread at a time.
 class ImatrixCollector : public nn::LinearObserver {
   public:
-    /// `with_head`: the matrix that makes the logits, too. Both must outlive the collector.
+    /// `file`: what the model computes with, under its names in GGUF (models::in_gguf_dialect). `with_head`: the matrix
+    /// that makes the logits, too. `file` and `into` must outlive the collector.
     ImatrixCollector(const formats::ModelFile& file, bool with_head, Imatrix& into);
     void observe(const nn::Compute& compute, std::span<const nn::LinearTask> tasks,
                  const kernels::ActivationMatrix& input) override;

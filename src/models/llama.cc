@@ -277,12 +277,12 @@ Result<void> check_llama(std::shared_ptr<const ModelFile> file) {
     return Llama::check(std::move(file), h);
 }
 
-Result<std::shared_ptr<const ModelFile>> llama_in_gguf(std::shared_ptr<const ModelFile> found_file) {
+Result<std::shared_ptr<const ModelFile>> llama_in_gguf(std::shared_ptr<const ModelFile> found_file, Defaults defaults) {
     PUNA_TRY(const MergedFile merged, merge_parts(std::move(found_file), cut_of, SplitRows::in_pieces));
     const std::shared_ptr<const ModelFile>& file = merged.file;
     PUNA_TRY(const HyperParameters h, read_hyper_parameters(*file));
     PUNA_CHECK(Llama::check(file, h));  // every tensor is there, and nothing else
-    llama::report_defaults(*file, h);
+    if (defaults == Defaults::reported) llama::report_defaults(*file, h);
     const Dimensions& d = h.dimensions;
     PUNA_TRY(GgufForm form, GgufForm::start(*file, "llama"));
     const auto set = [&](std::string_view parameter, std::int64_t value) {

@@ -36,6 +36,7 @@ class Model {
     const Dimensions& dimensions() const { return dimensions_; }
     /// With every tensor whole, where it lay in pieces in several files.
     const formats::ModelFile& file() const { return *file_; }
+    std::shared_ptr<const formats::ModelFile> shared_file() const { return file_; }
     /// Of weights that had to be put together in memory; the others are used in place.
     std::uint64_t assembled_bytes() const { return assembled_bytes_; }
 
@@ -71,10 +72,13 @@ class Model {
 /// Builds the model that `file` holds: hyper-parameters and tensors are checked against each other before anything is
 /// allocated. Errors: unsupported_architecture (lists what there is), unsupported_tensor_type, file_malformed.
 Result<std::shared_ptr<const Model>> create_model(std::shared_ptr<const formats::ModelFile> file);
+/// Whether values that a file leaves out, and are taken for granted, are printed; create_model prints them.
+enum class Defaults { reported, silent };
 /// The model as a GGUF file would hold it: names, metadata and the order of rows as GGUF has them, the data in place (a
 /// tensor may come in many parts). A file of that dialect is given back as it is. Errors: those of create_model, and
 /// unsupported_tokenizer.
-Result<std::shared_ptr<const formats::ModelFile>> in_gguf_dialect(std::shared_ptr<const formats::ModelFile> file);
+Result<std::shared_ptr<const formats::ModelFile>> in_gguf_dialect(std::shared_ptr<const formats::ModelFile> file,
+                                                                  Defaults defaults = Defaults::reported);
 /// A model as the formats before GGUF hold it, and what they cannot say of it ("norm epsilon 1e-05"), for people.
 struct LegacyForm {
     std::shared_ptr<const formats::ModelFile> file;  // of dialect ggml; ftype is for whoever chooses the types

@@ -22,7 +22,7 @@ struct Family {
     std::string_view architecture;
     std::vector<std::string_view> huggingface;  // what config.json calls it, `model_type`
     Result<std::shared_ptr<const Model>> (*create)(std::shared_ptr<const ModelFile> file);
-    Result<std::shared_ptr<const ModelFile>> (*in_gguf)(std::shared_ptr<const ModelFile> file);
+    Result<std::shared_ptr<const ModelFile>> (*in_gguf)(std::shared_ptr<const ModelFile> file, Defaults defaults);
     Result<LegacyForm> (*in_ggml)(std::shared_ptr<const ModelFile> file);
 };
 
@@ -70,10 +70,10 @@ Result<std::shared_ptr<const Model>> create_model(std::shared_ptr<const ModelFil
     return family->create(std::move(file));
 }
 
-Result<std::shared_ptr<const ModelFile>> in_gguf_dialect(std::shared_ptr<const ModelFile> file) {
+Result<std::shared_ptr<const ModelFile>> in_gguf_dialect(std::shared_ptr<const ModelFile> file, Defaults defaults) {
     if (file->dialect == Dialect::gguf) return file;
     PUNA_TRY(const Family* family, find_family(*file));
-    return family->in_gguf(std::move(file));
+    return family->in_gguf(std::move(file), defaults);
 }
 
 Result<LegacyForm> in_ggml_dialect(std::shared_ptr<const ModelFile> file) {

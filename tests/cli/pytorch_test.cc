@@ -104,6 +104,34 @@ TEST_F(PyTorch, ADamagedListOfRanksEndsWith3AndLeavesNoFile) {
     EXPECT_FALSE(std::filesystem::exists(folder_.path("o.gguf")));
 }
 
+/// Tensors have their names in GGUF, whatever they are called in the model's own files.
+TEST_F(PyTorch, ImportanceMatricesAreThoseOfTheGgufFile) {
+    const std::string text =
+        folder_.write("text.txt", std::string_view("the llama walks to the mountains, and the sky"));
+    const auto matrix_of = [&](const std::string& path) {
+        const std::string out = folder_.path("imatrix.gguf");
+        const Outcome made =
+            run_puna({"imatrix", path, "-f", text, "-o", out, "-c", "12", "--process-output", "--force"});
+        EXPECT_EQ(made.exit_code, 0) << path << made.err;
+        return content(out);
+    };
+    const std::string expected = matrix_of(original);
+    EXPECT_THAT(expected, HasSubstr("blk.1.ffn_down.weight.in_sum2"));
+    EXPECT_THAT(expected, HasSubstr("output.weight.in_sum2"));
+    const std::string legacy = support::model_data + "ggml/llama1_f16.bin";
+    for (const std::string& path : {meta, shards, stream, legacy})
+        EXPECT_TRUE(matrix_of(path) == expected) << path;
+    const std::string folder = support::model_data + "huggingface/tiny_llama1";
+    json_of({"convert", folder, folder_.path("m.gguf")});
+    EXPECT_TRUE(matrix_of(folder) == matrix_of(folder_.path("m.gguf")));
+    // What is taken for granted is said once.
+    const std::string err = run_puna({"imatrix", meta, "-f", text, "-o", folder_.path("x"), "-c", "12"}).err;
+    EXPECT_NE(err.find("--rope-base"), std::string::npos);
+    EXPECT_EQ(err.find("--rope-base"), err.rfind("--rope-base"));
+    ASSERT_EQ(run_puna({"quantize", meta, folder_.path("q.gguf"), "Q4_0", "--imatrix", folder_.path("x")}).exit_code,
+              0);
+}
+
 /// What people did in 2023: Meta's files to GGML, that to four bits, and a talk.
 TEST_F(PyTorch, FromMetasFilesToAFileOf2023AndToFourBits) {
     const std::string f16 = folder_.path("ggml-model-f16.bin");
