@@ -27,7 +27,7 @@ install(FILES ${PROJECT_BINARY_DIR}/puna-config.cmake ${PROJECT_BINARY_DIR}/puna
 set(puna_pc_requires "")
 set(puna_pc_libs "-pthread")
 if(puna_library_type STREQUAL "STATIC_LIBRARY")
-  set(puna_pc_requires "fmt spdlog libcrypto simdjson libzstd")
+  set(puna_pc_requires "fmt spdlog libcrypto simdjson libutf8proc libzstd")
 endif()
 # Relative to the file, so that the tree can be installed, or moved, anywhere.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig

@@ -31,7 +31,7 @@ from safetensors.numpy import save_file
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from make_tokenizer_expected import PRE_TOKENIZERS
+from make_tokenizer_expected import COMPOSED, PRE_TOKENIZERS
 from tokenizer_texts import CORPUS, TRAINING
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -214,6 +214,8 @@ def byte_level_tokenizer(name, vocabulary):
                        ignore_merges=ignore_merges)
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizer
+    if name in COMPOSED:
+        tokenizer.normalizer = normalizers.NFC()
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     # In the order of their ids, which the library gives out one after another.
@@ -236,8 +238,6 @@ def make_byte_level():
         content = json.loads(tokenizer.to_str())
         if name == "smollm":  # the other spelling, of tokenizers before 0.20
             content["model"]["merges"] = [" ".join(m) for m in content["model"]["merges"]]
-        if name == "qwen2":
-            content["normalizer"] = {"type": "NFC"}
         dump(TOKENIZERS / name / "tokenizer.json", content)
 
 

@@ -16,11 +16,12 @@ import io
 import json
 import pathlib
 import sys
+import unicodedata
 
 import sentencepiece
 import tokenizers
 from sentencepiece import sentencepiece_model_pb2
-from tokenizers import AddedToken, Regex, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, trainers
 
 from tokenizer_texts import CORPUS, TRAINING
 
@@ -47,6 +48,7 @@ PRE_TOKENIZERS = {
     "smollm": (pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), GPT2]), False),
     "qwen2": (split(LLAMA3.replace("{1,3}", "")), False),
 }
+COMPOSED = {"qwen2"}  # whose texts are brought to Normalization Form C first
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 ADDED = ["<tool>", "<tool>>", "\n\n\n\n", "ünï"]
 
@@ -67,6 +69,8 @@ def byte_level_tokenizer(pre):
         tokenizer.model = models.BPE(vocab=vocab, merges=[tuple(m) for m in model["merges"]], ignore_merges=True)
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
     tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in ADDED])
+    if pre in COMPOSED:
+        tokenizer.normalizer = normalizers.NFC()
     return tokenizer
 
 
@@ -77,8 +81,12 @@ def byte_level_vocabulary(pre, tokenizer):
     for token_id, token in added.items():
         kinds[token_id] = CONTROL if token.special else USER_DEFINED
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
-    return {"family": "gpt2", "pre": pre, "tokens": [tokenizer.id_to_token(i) for i in range(size)], "kinds": kinds,
-            "merges": [" ".join(m) for m in merges]}
+    vocabulary = {"family": "gpt2", "pre": pre, "tokens": [tokenizer.id_to_token(i) for i in range(size)],
+                  "kinds": kinds, "merges": [" ".join(m) for m in merges]}
+    if pre in COMPOSED:  # and the texts of the corpus that this changes
+        composed = {str(i): unicodedata.normalize("NFC", t) for i, t in enumerate(CORPUS)}
+        vocabulary |= {"nfc": True, "composed": {i: t for i, t in composed.items() if t != CORPUS[int(i)]}}
+    return vocabulary
 
 
 def encode_both(tokenizer, texts):

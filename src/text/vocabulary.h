@@ -33,6 +33,7 @@ struct Vocabulary {
     std::vector<float> scores;
     std::vector<TokenKind> kinds;
     std::vector<std::string> merges;  // "left right", best first
+    bool nfc = false;                 // byte-level BPE: text is brought to Normalization Form C first
     TokenId bos = no_token;
     TokenId eos = no_token;
     TokenId eot = no_token;  // end of turn

@@ -1,3 +1,5 @@
+#include "formats/gguf/gguf_vocabulary.h"
+
 #include <gmock/gmock.h>
 
 #include <vector>
@@ -25,6 +27,22 @@ class GgufVocabularyTest : public ::testing::Test {
 
     support::TempFolder folder_;
 };
+
+TEST(GgufVocabularyNormalizer, IsWrittenWhereTheNameDoesNotTell) {
+    const auto written = [](const char* pre, bool nfc) {
+        text::Vocabulary vocabulary;
+        vocabulary.family = TokenizerFamily::byte_level_bpe;
+        vocabulary.pre_tokenizer = pre;
+        vocabulary.nfc = nfc;
+        Metadata metadata;
+        must(gguf::put_vocabulary(vocabulary, metadata));
+        return must(metadata.boolean("puna.tokenizer.nfc"));
+    };
+    EXPECT_EQ(written("qwen2", true), std::nullopt);
+    EXPECT_EQ(written("gpt-2", false), std::nullopt);
+    EXPECT_EQ(written("qwen2", false), false);
+    EXPECT_EQ(written("gpt-2", true), true);
+}
 
 GgufBuilder byte_level(const std::string& pre) {
     GgufBuilder builder;
@@ -91,6 +109,16 @@ TEST_F(GgufVocabularyTest, LlamaThreeBeginsWithBosUnlessTheFileSaysNo) {
     EXPECT_FALSE(vocabulary(byte_level("llama-bpe").boolean("tokenizer.ggml.add_bos_token", false)).add_bos);
     EXPECT_TRUE(vocabulary(byte_level("qwen2").boolean("tokenizer.ggml.add_bos_token", true)).add_bos);
     EXPECT_FALSE(vocabulary(byte_level("llama-bpe").remove("tokenizer.ggml.bos_token_id")).add_bos);
+}
+
+TEST_F(GgufVocabularyTest, QwenWantsComposedTextUnlessTheFileSaysNo) {
+    EXPECT_TRUE(vocabulary(byte_level("qwen2")).nfc);
+    EXPECT_TRUE(vocabulary(byte_level("deepseek-r1-qwen")).nfc);
+    EXPECT_FALSE(vocabulary(byte_level("llama-bpe")).nfc);
+    EXPECT_FALSE(vocabulary(byte_level("qwen2").boolean("puna.tokenizer.nfc", false)).nfc);
+    EXPECT_TRUE(vocabulary(byte_level("gpt-2").boolean("puna.tokenizer.nfc", true)).nfc);
+    EXPECT_FALSE(attempt(byte_level("gpt-2").u32("puna.tokenizer.nfc", 1)).ok());
+    EXPECT_FALSE(vocabulary(good_builder()).nfc);
 }
 
 TEST_F(GgufVocabularyTest, OtherFamiliesKeepTheirName) {

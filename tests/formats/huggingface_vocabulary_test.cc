@@ -37,6 +37,7 @@ void expect_same_tokens(const Vocabulary& read, const Vocabulary& expected) {
     EXPECT_EQ(read.kinds, expected.kinds);
     EXPECT_EQ(read.scores, expected.scores);
     EXPECT_EQ(read.merges, expected.merges);
+    EXPECT_EQ(read.nfc, expected.nfc);
 }
 
 void expect_ids(const Tokenizer& tokenizer, const nlohmann::json& ids, Tokenizer::EncodeOptions options) {

@@ -77,6 +77,19 @@ TEST(SpanEncoder, BordersOfSpansDoNotShow) {
     }
 }
 
+/// Text is composed across the borders of spans, and never with a control token.
+TEST(SpanEncoder, ComposesWhatStandsBetweenControlTokens) {
+    const auto tokenizer = make_tokenizer(named_vocabulary("qwen2"));
+    ASSERT_NE(tokenizer, nullptr);
+    const TokenId end = id_of(*tokenizer, "<|im_end|>");
+    std::vector<TokenId> expected = tokenizer->encode("caf\u00e9", {.add_bos = false});
+    expected.push_back(end);
+    const auto rest = tokenizer->encode("\u0338\u00fc<|im_end|>", {.add_bos = false});
+    expected.insert(expected.end(), rest.begin(), rest.end());
+    EXPECT_EQ(encode(tokenizer, {own("cafe"), input("\u0301"), own("<|im_end|>"), input("\u0338u\u0308<|im_end|>")}),
+              expected);
+}
+
 TEST(SpanEncoder, Nothing) {
     const auto tokenizer = make_tokenizer(named_vocabulary("spm-bytes"));
     ASSERT_NE(tokenizer, nullptr);

@@ -38,6 +38,7 @@ inline Vocabulary fixture_vocabulary(const nlohmann::json& fixture) {
         vocabulary.kinds.push_back(static_cast<TokenKind>(kind));
     if (fixture.contains("merges")) vocabulary.merges = fixture.at("merges");
     if (fixture.contains("scores")) vocabulary.scores = fixture.at("scores").get<std::vector<float>>();
+    vocabulary.nfc = fixture.value("nfc", false);
     vocabulary.unk = fixture.value("unk", no_token);
     vocabulary.add_space_prefix = fixture.value("add_space_prefix", true);
     vocabulary.remove_extra_whitespaces = fixture.value("remove_extra_whitespaces", false);

@@ -29,11 +29,16 @@ using text::Vocabulary;
 constexpr std::string_view model_key = "tokenizer.ggml.model";
 constexpr std::string_view add_bos_key = "tokenizer.ggml.add_bos_token";
 constexpr std::string_view add_eos_key = "tokenizer.ggml.add_eos_token";
+// puna's own: whether text is composed first, where the pre-tokenizer's name says otherwise.
+constexpr std::string_view nfc_key = "puna.tokenizer.nfc";
 
 /// Pre-tokenizers whose models were trained with a begin token before the text, for files that do not say.
 constexpr std::array<std::string_view, 11> pre_tokenizers_with_bos = {
     "llama-bpe", "llama3", "llama-v3", "falcon3",   "falcon-h1",   "pixtral",
     "midm-2.0",  "lfm2",   "tekken",   "chameleon", "jina-v5-nano"};
+
+/// Pre-tokenizers whose models were trained on composed text. The normalizer itself has no place in the file.
+constexpr std::array<std::string_view, 2> pre_tokenizers_with_nfc = {"qwen2", "deepseek-r1-qwen"};
 
 TokenizerFamily family_of(std::string_view model) {
     if (model == "llama") return TokenizerFamily::sentencepiece_bpe;
@@ -47,6 +52,12 @@ bool adds_bos_by_default(const Vocabulary& vocabulary) {
     if (vocabulary.family == TokenizerFamily::sentencepiece_bpe) return true;
     return std::find(pre_tokenizers_with_bos.begin(), pre_tokenizers_with_bos.end(), vocabulary.pre_tokenizer) !=
            pre_tokenizers_with_bos.end();
+}
+
+bool composes_by_default(const Vocabulary& vocabulary) {
+    return vocabulary.family == TokenizerFamily::byte_level_bpe &&
+           std::find(pre_tokenizers_with_nfc.begin(), pre_tokenizers_with_nfc.end(), vocabulary.pre_tokenizer) !=
+               pre_tokenizers_with_nfc.end();
 }
 
 class VocabularyReader {
@@ -139,6 +150,8 @@ class VocabularyReader {
         PUNA_TRY(const auto pre, with_path(metadata_.string("tokenizer.ggml.pre")));
         if (pre) vocabulary.pre_tokenizer = *pre;
         if (!pre && vocabulary.family == TokenizerFamily::byte_level_bpe) vocabulary.pre_tokenizer = "default";
+        PUNA_TRY(const auto nfc, with_path(metadata_.boolean(nfc_key)));
+        vocabulary.nfc = nfc.value_or(composes_by_default(vocabulary));
 
         PUNA_TRY(const auto add_bos, with_path(metadata_.boolean(add_bos_key)));
         vocabulary.add_bos = add_bos.value_or(adds_bos_by_default(vocabulary));
@@ -248,6 +261,7 @@ Result<void> put_vocabulary(const Vocabulary& vocabulary, Metadata& metadata) {
     };
     set(model_key, std::string(sentencepiece ? "llama" : "gpt2"), ValueType::string);
     set("tokenizer.ggml.pre", sentencepiece ? std::string("default") : vocabulary.pre_tokenizer, ValueType::string);
+    if (vocabulary.nfc != composes_by_default(vocabulary)) set(nfc_key, vocabulary.nfc, ValueType::boolean);
     const auto store_array = [&](std::string_view key, ValueType type) {
         metadata.stored_types[std::string(key)] = static_cast<std::uint32_t>(type);
     };

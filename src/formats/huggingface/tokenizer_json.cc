@@ -65,6 +65,7 @@ class TokenizerReader {
         const bool sentencepiece = structure_.family == TokenizerFamily::sentencepiece_bpe;
         vocabulary_.family_name = sentencepiece ? "llama" : "gpt2";
         vocabulary_.pre_tokenizer = structure_.pre_tokenizer;
+        vocabulary_.nfc = structure_.nfc;
         vocabulary_.add_space_prefix = structure_.add_space_prefix;
         PUNA_CHECK(read_tokens());
         if (sentencepiece) mark_sentencepiece_kinds();

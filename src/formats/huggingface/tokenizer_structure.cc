@@ -122,9 +122,9 @@ class StructureReader {
   private:
     Result<void> read_byte_level(const Json& model) {
         structure_.family = TokenizerFamily::byte_level_bpe;
-        // Composition (NFC) is let pass: text is taken as it comes (text/tokenizer/pre_tokenizer.cc).
         for (const Json& part : parts_of(root_.find("normalizer"), "normalizers")) {
             if (!has_type(part, "NFC")) return unknown_part(part, "normalizer");
+            structure_.nfc = true;
         }
         const auto pre_tokenizer = root_.find("pre_tokenizer");
         const auto name =

@@ -14,6 +14,7 @@ namespace puna::formats::huggingface {
 struct TokenizerStructure {
     text::TokenizerFamily family = text::TokenizerFamily::other;
     std::string pre_tokenizer;        // byte-level BPE: its name in GGUF
+    bool nfc = false;                 // byte-level BPE: the normalizer composes
     bool add_space_prefix = true;     // SentencePiece
     std::string unknown_token;        // empty if none
     std::vector<std::string> before;  // tokens that the post-processor puts before the text, and after it

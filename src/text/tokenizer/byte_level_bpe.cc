@@ -1,5 +1,6 @@
 // Byte-level BPE: a pre-tokenizer cuts the text, and within each stretch bytes merge by rank. Vocabularies write bytes
-// as printable characters. Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2.
+// as printable characters. Where the vocabulary was trained so, the text is composed first. Radford et al. 2019,
+// "Language Models are Unsupervised Multitask Learners", section 2.2.
 #include <fmt/format.h>
 
 #include <array>
@@ -14,6 +15,7 @@
 #include "text/tokenizer/families.h"
 #include "text/tokenizer/pre_tokenizer.h"
 #include "text/tokenizer/token_ids.h"
+#include "text/unicode/normalize.h"
 
 namespace puna::text {
 namespace {
@@ -36,6 +38,11 @@ class ByteLevelBpe final : public Tokenizer {
 
   protected:
     void encode_text(std::string_view text, bool /*at_start*/, std::vector<TokenId>& out) const override {
+        std::string composed;
+        if (vocabulary_.nfc && may_need_nfc(text)) {
+            composed = to_nfc(text);
+            text = composed;
+        }
         std::vector<std::size_t> ends;
         pre_tokenizer_.split(text, ends);
         std::vector<Symbol> symbols;

@@ -160,9 +160,6 @@ void split_smollm(std::string_view text, std::vector<std::size_t>& ends) {
     split_between(text.size());
 }
 
-/// Vocabularies that were trained with a Unicode normalizer (Qwen2: NFC) expect composed text. The normalizer is no
-/// part of the file, and encoding here takes any bytes and gives them back, so text is never normalized: a letter that
-/// comes decomposed stays so, as in the other engines that read these files.
 constexpr std::array<PreTokenizer, 9> pre_tokenizers{{
     {"default", split_with<gpt2_end>, false},
     {"gpt-2", split_with<gpt2_end>, false},

@@ -45,7 +45,8 @@ class Tokenizer {
     /// decode(prompt + output) less decode(prompt). May end in half a UTF-8 sequence.
     ///
     /// decode(encode(text)) is `text`, whether it is UTF-8 or not, but for what the vocabulary cannot express: bytes
-    /// that it has no token for, and with SentencePiece U+2581, which is how it writes a space.
+    /// that it has no token for, and with SentencePiece U+2581, which is how it writes a space. A vocabulary that wants
+    /// composed text (`nfc`) gives it back composed.
     std::string decode_bytes(std::span<const TokenId> ids, bool special) const;
 
     const Vocabulary& vocabulary() const { return vocabulary_; }
