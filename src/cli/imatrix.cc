@@ -1,5 +1,5 @@
 // puna imatrix: which of a model's weights matter most.
-#include "convert/imatrix.h"
+#include "formats/imatrix.h"
 
 #include <fmt/format.h>
 
@@ -27,8 +27,8 @@ namespace puna::cli {
 namespace {
 
 using convert::ChunkedText;
-using convert::Imatrix;
-using convert::ImatrixText;
+using formats::Imatrix;
+using formats::ImatrixText;
 
 /// A text that is to go into the matrix.
 struct Source {
@@ -141,7 +141,13 @@ Result<void> ImatrixCommand::start() {
     std::error_code ignored;
     if (resume_ && std::filesystem::exists(*output_, ignored)) paths.push_back(*output_);
     for (const std::string& path : paths) {
-        PUNA_TRY(const Imatrix other, convert::read_imatrix(path));
+        PUNA_TRY(const Imatrix other, formats::read_imatrix(path));
+        if (other.counts_chunks) {
+            return Error{ErrorCode::invalid_argument,
+                         fmt::format("{} does not say how many activations it adds up: it is in the format before GGUF",
+                                     formats::printable_path(path)),
+                         "it serves 'puna quantize --imatrix'; to add matrices up, take them in GGUF"};
+        }
         for (const auto& [name, entry] : other.entries) {
             const formats::FoundTensor* tensor = named_->find_tensor(name);
             if (tensor == nullptr) {
@@ -150,7 +156,7 @@ Result<void> ImatrixCommand::start() {
                                          formats::printable_path(path), formats::printable(name)),
                              "add up matrices of one model"};
             }
-            PUNA_CHECK(convert::check_entry(entry, *tensor));
+            PUNA_CHECK(formats::check_entry(entry, *tensor));
         }
         if (resume_ && other.chunk_tokens != static_cast<std::uint64_t>(chunk_tokens_)) {
             return Error{ErrorCode::invalid_argument,
@@ -158,7 +164,7 @@ Result<void> ImatrixCommand::start() {
                                      other.chunk_tokens, chunk_tokens_),
                          fmt::format("give -c {}", other.chunk_tokens)};
         }
-        PUNA_CHECK(convert::add_imatrix(matrix_, other));
+        PUNA_CHECK(formats::add_imatrix(matrix_, other));
     }
     matrix_.chunk_tokens = static_cast<std::uint64_t>(chunk_tokens_);
     return {};
@@ -210,7 +216,7 @@ ImatrixText& ImatrixCommand::record_of(const Source& source) {
 
 Result<void> ImatrixCommand::save() {
     unsaved_ = 0;
-    return convert::write_imatrix(matrix_, *output_);
+    return formats::write_imatrix(matrix_, *output_);
 }
 
 Result<void> ImatrixCommand::evaluate_one(convert::Evaluator& evaluator, const convert::ImatrixCollector& collector,

@@ -37,10 +37,10 @@ class PerplexityCommand : public Command {
     };
 
     Result<void> check_flags() const;
-    Result<Text> read_text(const models::Model& model, std::string_view text, const convert::KlBase* base) const;
-    Result<std::optional<convert::KlBaseWriter>> start_recording(const models::Model& model, const Text& text) const;
+    Result<Text> read_text(const models::Model& model, std::string_view text, const formats::KlBase* base) const;
+    Result<std::optional<formats::KlBaseWriter>> start_recording(const models::Model& model, const Text& text) const;
     Result<convert::PerplexityResult> measure(const std::shared_ptr<const models::Model>& model, const Text& text,
-                                              const convert::KlBase* base, const InterruptWatch& interrupts);
+                                              const formats::KlBase* base, const InterruptWatch& interrupts);
 
     std::optional<std::string> model_;
     PromptSource source_;
@@ -126,7 +126,7 @@ Result<void> PerplexityCommand::check_flags() const {
 }
 
 Result<PerplexityCommand::Text> PerplexityCommand::read_text(const models::Model& model, std::string_view text,
-                                                             const convert::KlBase* base) const {
+                                                             const formats::KlBase* base) const {
     const text::Vocabulary& vocabulary = model.file().vocabulary;
     Text out;
     if (vocabulary.add_bos && vocabulary.bos != text::no_token) out.begin = vocabulary.bos;
@@ -139,21 +139,21 @@ Result<PerplexityCommand::Text> PerplexityCommand::read_text(const models::Model
     return out;
 }
 
-Result<std::optional<convert::KlBaseWriter>> PerplexityCommand::start_recording(const models::Model& model,
+Result<std::optional<formats::KlBaseWriter>> PerplexityCommand::start_recording(const models::Model& model,
                                                                                 const Text& text) const {
-    if (!kl_save_) return std::optional<convert::KlBaseWriter>();
+    if (!kl_save_) return std::optional<formats::KlBaseWriter>();
     PUNA_TRY(const std::int64_t chunks, convert::perplexity_chunks(text.tokens.size(), options_));
-    const convert::KlBaseShape shape = {options_.chunk_tokens, model.dimensions().vocabulary, chunks};
-    PUNA_TRY(const std::uint64_t bytes, convert::kl_base_file_bytes(shape));
+    const formats::KlBaseShape shape = {options_.chunk_tokens, model.dimensions().vocabulary, chunks};
+    PUNA_TRY(const std::uint64_t bytes, formats::kl_base_file_bytes(shape));
     PUNA_CHECK(check_room(*kl_save_, bytes));
     const auto used = static_cast<std::size_t>(chunks * options_.chunk_tokens);
-    PUNA_TRY(convert::KlBaseWriter writer,
-             convert::KlBaseWriter::create(*kl_save_, shape, std::span(text.tokens).first(used)));
-    return std::optional<convert::KlBaseWriter>(std::move(writer));
+    PUNA_TRY(formats::KlBaseWriter writer,
+             formats::KlBaseWriter::create(*kl_save_, shape, std::span(text.tokens).first(used)));
+    return std::optional<formats::KlBaseWriter>(std::move(writer));
 }
 
 Result<convert::PerplexityResult> PerplexityCommand::measure(const std::shared_ptr<const models::Model>& model,
-                                                             const Text& text, const convert::KlBase* base,
+                                                             const Text& text, const formats::KlBase* base,
                                                              const InterruptWatch& interrupts) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
@@ -178,7 +178,7 @@ Result<convert::PerplexityResult> PerplexityCommand::measure(const std::shared_p
                      kernels::activations_name(choice.activations), kernels::kv_type_name(choice.kv_type),
                      kernels::law_id(choice.activations), choice.threads));
 
-    PUNA_TRY(std::optional<convert::KlBaseWriter> recording, start_recording(*model, text));
+    PUNA_TRY(std::optional<formats::KlBaseWriter> recording, start_recording(*model, text));
     PerplexityLine line;
     const auto progress = [&](const convert::PerplexityResult& so_far, std::int64_t all_chunks) {
         line.show(so_far, all_chunks);
@@ -198,9 +198,9 @@ Result<int> PerplexityCommand::execute(Output& output) {
     PUNA_CHECK(check_flags());
     PUNA_TRY(const std::string path, required_model(model_));
     std::string text;
-    std::optional<convert::KlBase> base;
+    std::optional<formats::KlBase> base;
     if (kl_from_) {
-        PUNA_TRY(base, convert::KlBase::open(*kl_from_));
+        PUNA_TRY(base, formats::KlBase::open(*kl_from_));
         options_.chunk_tokens = base->shape().chunk_tokens;
     } else {
         PUNA_TRY(text, source_.read());
@@ -213,7 +213,7 @@ Result<int> PerplexityCommand::execute(Output& output) {
         note(fmt::format("chunks of {} tokens are longer than the {} that the model was made for",
                          options_.chunk_tokens, model->dimensions().context));
     }
-    const convert::KlBase* const from = base ? &*base : nullptr;
+    const formats::KlBase* const from = base ? &*base : nullptr;
     PUNA_TRY(const Text tokens, read_text(*model, text, from));
     PUNA_TRY(const convert::PerplexityResult result, measure(model, tokens, from, interrupts));
     PUNA_CHECK(json_ ? output.write_line(json_line(perplexity_json(result)))

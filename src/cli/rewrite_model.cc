@@ -15,15 +15,15 @@
 #include "cli/target_file.h"
 #include "cli/tensor_words.h"
 #include "cli/units.h"
-#include "convert/imatrix.h"
+#include "formats/imatrix.h"
 #include "formats/printable.h"
 
 namespace puna::cli {
 namespace {
 
-using convert::Imatrix;
 using convert::PlannedTensor;
 using convert::QuantizePlan;
+using formats::Imatrix;
 
 Result<const convert::Mix*> parse_mix(const std::string& name) {
     if (const convert::Mix* mix = convert::find_mix(name)) return mix;
@@ -234,7 +234,7 @@ Result<convert::QuantizeOptions> RewriteModel::options(const std::optional<std::
             return Error{ErrorCode::invalid_argument, "--imatrix is given, and nothing is to be quantized",
                          "give --type TYPE"};
         }
-        PUNA_TRY(Imatrix matrix, convert::read_imatrix(*imatrix_));
+        PUNA_TRY(Imatrix matrix, formats::read_imatrix(*imatrix_));
         options.imatrix = std::make_shared<const Imatrix>(std::move(matrix));
         options.imatrix_name = *imatrix_;
     }

@@ -14,7 +14,8 @@
 
 namespace puna::convert {
 
-ImatrixCollector::ImatrixCollector(const formats::ModelFile& file, bool with_head, Imatrix& into) : into_(into) {
+ImatrixCollector::ImatrixCollector(const formats::ModelFile& file, bool with_head, formats::Imatrix& into)
+    : into_(into) {
     const std::string_view head = traits_of(file).head;
     for (const formats::FoundTensor& tensor : file.tensors) {
         if (tensor.parts.empty() || (tensor.name == head && !with_head)) continue;
@@ -31,7 +32,7 @@ void ImatrixCollector::observe(const nn::Compute& compute, std::span<const nn::L
     for (const nn::LinearTask& task : tasks) {
         const auto name = names_.find(task.weights->data);
         if (name == names_.end()) continue;
-        ImatrixEntry& entry = into_.entries[name->second];
+        formats::ImatrixEntry& entry = into_.entries[name->second];
         entry.squares.resize(columns);
         entry.rows.resize(1);
         entry.rows[0] += static_cast<double>(input.rows);

@@ -8,7 +8,7 @@
 
 #include "convert/chunked_text.h"
 #include "convert/evaluator.h"
-#include "convert/imatrix.h"
+#include "formats/imatrix.h"
 #include "formats/model_file.h"
 #include "nn/linear.h"
 #include "puna/error.h"
@@ -21,7 +21,7 @@ class ImatrixCollector : public nn::LinearObserver {
   public:
     /// `file`: what the model computes with, under its names in GGUF (models::in_gguf_dialect). `with_head`: the matrix
     /// that makes the logits, too. `file` and `into` must outlive the collector.
-    ImatrixCollector(const formats::ModelFile& file, bool with_head, Imatrix& into);
+    ImatrixCollector(const formats::ModelFile& file, bool with_head, formats::Imatrix& into);
     void observe(const nn::Compute& compute, std::span<const nn::LinearTask> tasks,
                  const kernels::ActivationMatrix& input) override;
     /// Errors: invalid_number (sums that are no finite numbers).
@@ -29,7 +29,7 @@ class ImatrixCollector : public nn::LinearObserver {
 
   private:
     std::unordered_map<const std::byte*, std::string> names_;  // by where the weights lie
-    Imatrix& into_;
+    formats::Imatrix& into_;
 };
 
 struct ImatrixOptions {

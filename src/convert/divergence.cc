@@ -75,7 +75,7 @@ Score score_prediction(std::span<const float> logits, std::span<const float> ref
             .same_top = p.top == q.top};
 }
 
-Score score_prediction(std::span<const float> logits, const BasePrediction& reference, TokenId next) {
+Score score_prediction(std::span<const float> logits, const formats::BasePrediction& reference, TokenId next) {
     const RowSummary q = summarize(logits);
     double divergence = 0;
     std::size_t top = 0;

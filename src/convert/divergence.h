@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "convert/kl_base.h"
+#include "formats/kl_base.h"
 #include "puna/model.h"
 
 namespace puna::convert {
@@ -58,7 +58,7 @@ struct Score {
 Score score_prediction(std::span<const float> logits, TokenId next);
 Score score_prediction(std::span<const float> logits, std::span<const float> reference, TokenId next);
 /// As llama-perplexity has it, tokens whose log-probability in the base is -16 or less add nothing to the divergence.
-Score score_prediction(std::span<const float> logits, const BasePrediction& reference, TokenId next);
+Score score_prediction(std::span<const float> logits, const formats::BasePrediction& reference, TokenId next);
 
 /// Sums over predictions, in the order in which they are added.
 class Tally {

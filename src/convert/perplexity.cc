@@ -58,10 +58,10 @@ class Measurement {
         std::int64_t chunk;
         std::int64_t position;
     };
-    std::vector<Scored> scored_;             // of the step, one for each row of logits
-    std::vector<Score> scores_;              // [scored_]
-    std::vector<BasePrediction> base_rows_;  // [scored_], with a base
-    std::vector<std::byte> recorded_;        // [scored_][row_bytes], with a recording
+    std::vector<Scored> scored_;                      // of the step, one for each row of logits
+    std::vector<Score> scores_;                       // [scored_]
+    std::vector<formats::BasePrediction> base_rows_;  // [scored_], with a base
+    std::vector<std::byte> recorded_;                 // [scored_][row_bytes], with a recording
 };
 
 Result<void> Measurement::score_chunks(std::int64_t first, std::int64_t count) {
@@ -124,7 +124,7 @@ Result<void> Measurement::find_base_rows() {
     if (peers_.base == nullptr) return {};
     base_rows_.clear();
     for (const Scored& scored : scored_) {
-        PUNA_TRY(const BasePrediction prediction,
+        PUNA_TRY(const formats::BasePrediction prediction,
                  peers_.base->prediction(scored.chunk, scored.position - options_.chunk_tokens / 2));
         base_rows_.push_back(prediction);
     }
@@ -134,16 +134,19 @@ Result<void> Measurement::find_base_rows() {
 Result<void> Measurement::record_rows(std::span<const float> logits) {
     if (peers_.recording == nullptr) return {};
     const auto vocabulary = static_cast<std::size_t>(measured_.model().dimensions().vocabulary);
-    const std::uint64_t row_bytes = KlBaseShape{.vocabulary = static_cast<std::int64_t>(vocabulary)}.row_bytes();
+    const std::uint64_t row_bytes =
+        formats::KlBaseShape{.vocabulary = static_cast<std::int64_t>(vocabulary)}.row_bytes();
     recorded_.resize(scored_.size() * row_bytes);
     pool_.run(scored_.size(), [&](std::size_t row, std::size_t) {
-        encode_base_prediction(logits.subspan(row * vocabulary, vocabulary), recorded_.data() + row * row_bytes);
+        formats::encode_base_prediction(logits.subspan(row * vocabulary, vocabulary),
+                                        recorded_.data() + row * row_bytes);
     });
     return peers_.recording->write(recorded_);
 }
 
-Result<void> check_base(const KlBase& base, std::int64_t vocabulary, std::int64_t chunk_tokens, std::int64_t chunks) {
-    const KlBaseShape& shape = base.shape();
+Result<void> check_base(const formats::KlBase& base, std::int64_t vocabulary, std::int64_t chunk_tokens,
+                        std::int64_t chunks) {
+    const formats::KlBaseShape& shape = base.shape();
     if (shape.vocabulary != vocabulary) {
         return Error{ErrorCode::invalid_argument,
                      fmt::format("{} is of a model with {} tokens in its vocabulary; this one has {}",

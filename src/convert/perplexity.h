@@ -9,7 +9,7 @@
 #include "base/thread_pool.h"
 #include "convert/divergence.h"
 #include "convert/evaluator.h"
-#include "convert/kl_base.h"
+#include "formats/kl_base.h"
 #include "puna/error.h"
 #include "puna/model.h"
 
@@ -35,9 +35,9 @@ struct PerplexityResult {
 
 /// What a measurement is compared with, one of both or none, and where its own predictions go, if anywhere.
 struct PerplexityPeers {
-    Evaluator* reference = nullptr;     // evaluates the same chunks
-    const KlBase* base = nullptr;       // of the same text, chunks and vocabulary; its check() is the caller's
-    KlBaseWriter* recording = nullptr;  // of all chunks that are measured; commit() is the caller's
+    Evaluator* reference = nullptr;              // evaluates the same chunks
+    const formats::KlBase* base = nullptr;       // of the same text, chunks and vocabulary; its check() is the caller's
+    formats::KlBaseWriter* recording = nullptr;  // of all chunks that are measured; commit() is the caller's
 };
 
 /// Called after each group of chunks with the estimate so far, without the divergence; false ends the measurement with

@@ -85,7 +85,7 @@ TensorType wanted_type(const FoundTensor& tensor, const QuantizeOptions& options
 }
 
 /// Errors: invalid_argument (an importance matrix of another model).
-Result<void> plan_importance(PlannedTensor& tensor, const Imatrix* matrix) {
+Result<void> plan_importance(PlannedTensor& tensor, const formats::Imatrix* matrix) {
     const bool converts = tensor.type != tensor.source->type;
     if (matrix == nullptr || !converts || quant::type_info(tensor.type).from_important == nullptr) return {};
     const auto found = matrix->entries.find(tensor.source->name);
@@ -93,7 +93,7 @@ Result<void> plan_importance(PlannedTensor& tensor, const Imatrix* matrix) {
         tensor.misses_importance = true;
         return {};
     }
-    PUNA_CHECK(check_entry(found->second, *tensor.source));
+    PUNA_CHECK(formats::check_entry(found->second, *tensor.source));
     tensor.importance = &found->second;
     return {};
 }

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "convert/imatrix.h"
 #include "convert/mix.h"
 #include "formats/ggml/layout.h"
 #include "formats/ggml/writer.h"
 #include "formats/gguf/writer.h"
+#include "formats/imatrix.h"
 #include "formats/model_file.h"
 #include "puna/error.h"
 #include "quant/tensor_type.h"
@@ -30,25 +30,25 @@ struct QuantizeOptions {
     const Mix* mix = nullptr;  // null: tensors keep their types, but for the overrides
     bool pure = false;         // every convertible tensor in the mix's base type
     bool allow_requantize = false;
-    bool exact = false;                      // every weight keeps its value, or nothing is written
-    std::vector<TypeOverride> overrides;     // the last that fits decides
-    std::shared_ptr<const Imatrix> imatrix;  // null: every weight counts the same
-    std::string imatrix_name;                // for the new file's metadata
+    bool exact = false;                               // every weight keeps its value, or nothing is written
+    std::vector<TypeOverride> overrides;              // the last that fits decides
+    std::shared_ptr<const formats::Imatrix> imatrix;  // null: every weight counts the same
+    std::string imatrix_name;                         // for the new file's metadata
 };
 
 struct PlannedTensor {
     const formats::FoundTensor* source;
-    quant::TensorType wanted;                  // by mix and overrides
-    quant::TensorType type;                    // that it gets: `wanted`, or its fallback where the rows do not divide
-    std::uint64_t bytes;                       // of the result
-    const ImatrixEntry* importance = nullptr;  // that its codes are chosen by; null: none, or the type leaves no choice
+    quant::TensorType wanted;  // by mix and overrides
+    quant::TensorType type;    // that it gets: `wanted`, or its fallback where the rows do not divide
+    std::uint64_t bytes;       // of the result
+    const formats::ImatrixEntry* importance = nullptr;  // that codes are chosen by; null: none, or there is no choice
     bool misses_importance = false;  // its codes could be chosen by importance, but the matrix does not know it
 };
 
 /// What will be written. Immutable; holds the source file.
 struct QuantizePlan {
     std::shared_ptr<const formats::ModelFile> source;  // in GGUF's dialect
-    std::shared_ptr<const Imatrix> imatrix;            // null if there is none
+    std::shared_ptr<const formats::Imatrix> imatrix;   // null if there is none
     bool exact = false;
     std::vector<PlannedTensor> tensors;  // in the order of the source
     formats::gguf::FileLayout layout;

@@ -49,7 +49,7 @@ class Conversion {
           elements_(tensor.source->elements()),
           columns_(tensor.source->shape.empty() ? 1 : tensor.source->shape.back()) {
         if (tensor.importance == nullptr) return;
-        importance_ = tensor.importance->importance();
+        importance_ = tensor.importance->importance(static_cast<std::size_t>(tensor.source->shape.back()));
         matrix_elements_ = elements_ / tensor.importance->matrices();
     }
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "cli/fixture.h"
+#include "support/test_data.h"
 
 namespace puna::cli {
 namespace {
@@ -77,6 +78,23 @@ TEST_F(ImatrixCommandLine, AnInterruptKeepsWhatIsDone) {
     const Json json = json_of({"imatrix", demo(), "-f", words, "-o", out(), "-c", "32", "--chunks", "1", "--resume"});
     EXPECT_EQ(json["evaluated_chunks"], 0);
     EXPECT_GE(json["chunks"], 1);
+}
+
+/// llama-imatrix's older files serve to quantize, and are not added to others.
+TEST_F(ImatrixCommandLine, QuantizesByAMatrixInTheFormatBeforeGguf) {
+    const std::string matrix = std::string(PUNA_TEST_DATA) + "/formats/data/imatrix/llama_imatrix";
+    const std::string model = support::model_data + "tiny_llama1.gguf";
+    const Json old = json_of({"quantize", model, folder_.path("dat.gguf"), "Q4_0", "--imatrix", matrix + ".dat"});
+    const Json now = json_of({"quantize", model, folder_.path("gguf.gguf"), "Q4_0", "--imatrix", matrix + ".gguf"});
+    EXPECT_GT(old["by_importance"], 0);
+    EXPECT_EQ(old["by_importance"], now["by_importance"]);
+    // The older file divides and multiplies its sums, which rounds them.
+    const Outcome diff = run_puna({"diff", folder_.path("dat.gguf"), folder_.path("gguf.gguf"), "--json"});
+    for (const Json& tensor : single_line(diff.out)["tensors"])
+        EXPECT_LT(tensor["distance"]["relative_rms"], 1e-3) << tensor;
+    const Json error = error_of({"imatrix", model, "--in-file", matrix + ".dat", "-o", out()}, 2);
+    EXPECT_EQ(error["code"], "invalid_argument");
+    EXPECT_FALSE(std::filesystem::exists(out()));
 }
 
 TEST_F(ImatrixCommandLine, RefusesWhatCannotBe) {

@@ -1,15 +1,12 @@
-// Importance matrices: what goes in, what their files hold, and files that are none.
-#include "convert/imatrix.h"
-
+// Importance matrices: what goes in, and what quantizing makes of them.
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "convert/collect_imatrix.h"
 #include "convert/perplexity.h"
 #include "convert/quantize.h"
-#include "support/gguf_builder.h"
 #include "support/model_session.h"
 #include "support/temp_file.h"
 #include "support/tiny_model.h"
@@ -17,8 +14,12 @@
 namespace puna::convert {
 namespace {
 
+using formats::add_imatrix;
 using formats::FoundTensor;
-using support::GgufBuilder;
+using formats::Imatrix;
+using formats::ImatrixEntry;
+using formats::read_imatrix;
+using formats::write_imatrix;
 using support::must;
 using testing::HasSubstr;
 
@@ -171,7 +172,7 @@ TEST_F(Collecting, QuantizesByIt) {
         const auto exact = values_of(*source->find_tensor(name));
         const auto a = values_of(*by_file->find_tensor(name));
         const auto b = values_of(*even_file->find_tensor(name));
-        const auto importance = entry.importance();
+        const auto importance = entry.importance(entry.columns());
         double error = 0;
         double even_error = 0;
         for (std::size_t i = 0; i < exact.size(); ++i) {
@@ -186,73 +187,6 @@ TEST_F(Collecting, QuantizesByIt) {
     const auto refused = plan_quantization(source, {.mix = find_mix("Q4_0"), .imatrix = wrong});
     ASSERT_FALSE(refused.ok());
     EXPECT_THAT(refused.error().message, HasSubstr("of another model"));
-}
-
-TEST(ImatrixEntry, ImportanceIsTheMeanSquareAndAtLeastAThousandth) {
-    const ImatrixEntry entry = {{3, 1, 0, 0, 0, 0, 5, 5}, {2, 0}};  // the second of two matrices was never used
-    EXPECT_EQ(entry.importance(), (std::vector<float>{3, 1, 1e-3F, 1e-3F, 1, 1, 1, 1}));
-    EXPECT_EQ((ImatrixEntry{{0, 0}, {1}}.importance()), (std::vector<float>{1, 1}));
-}
-
-class ImatrixFile : public testing::Test {
-  protected:
-    static GgufBuilder good() {
-        GgufBuilder builder;
-        builder.string("general.type", "imatrix").u32("imatrix.chunk_count", 2).u32("imatrix.chunk_size", 512);
-        builder.strings("imatrix.datasets", {"wiki"});
-        builder.f32_tensor("a.weight.in_sum2", {4, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
-        builder.f32_tensor("a.weight.counts", {1, 2}, {10, 20});
-        builder.f32_tensor("a.weight.in_sum", {4, 2}, {-1, 2, 3, 4, 5, 6, 7, 8});  // newer files have more
-        return builder;
-    }
-    Result<Imatrix> read(const GgufBuilder& builder) {
-        return read_imatrix(folder_.write("imatrix.gguf", builder.build().bytes));
-    }
-    support::TempFolder folder_;
-};
-
-TEST_F(ImatrixFile, ReadsWhatLlamaImatrixWrites) {
-    const Imatrix matrix = must(read(good()));
-    ASSERT_EQ(matrix.entries.size(), 1U);
-    const ImatrixEntry& entry = matrix.entries.at("a.weight");
-    EXPECT_EQ(entry.matrices(), 2U);
-    EXPECT_EQ(entry.columns(), 4U);
-    EXPECT_EQ(entry.squares[5], 6);
-    EXPECT_EQ(entry.rows, (std::vector<double>{10, 20}));
-    EXPECT_EQ(matrix.datasets, std::vector<std::string>{"wiki"});
-    EXPECT_TRUE(matrix.texts.empty());
-}
-
-TEST_F(ImatrixFile, RefusesWhatIsNone) {
-    const auto code = [&](const GgufBuilder& builder) {
-        const auto result = read(builder);
-        return result.ok() ? "read" : std::string(error_code_name(result.error().code));
-    };
-    auto builder = good();
-    EXPECT_EQ(code(builder.string("general.type", "model")), "unsupported_format");
-    EXPECT_EQ(code(support::tiny_model_builder()), "unsupported_format");
-    builder = good();
-    EXPECT_EQ(code(builder.u32("general.type", 3)), "file_malformed");
-    builder = good();
-    EXPECT_EQ(code(builder.remove_tensor("a.weight.counts")), "file_malformed");
-    builder = good();
-    builder.remove_tensor("a.weight.counts").f32_tensor("a.weight.counts", {3}, {1, 2, 3});
-    EXPECT_EQ(code(builder), "file_malformed");
-    for (const float bad : {-1.0F, std::nanf(""), std::numeric_limits<float>::infinity()}) {
-        builder = good();
-        builder.remove_tensor("a.weight.in_sum2").f32_tensor("a.weight.in_sum2", {2, 2}, {1, bad, 1, 1});
-        EXPECT_EQ(code(builder), "file_malformed");
-        EXPECT_THAT(read(builder).error().message, HasSubstr("element 1 is"));
-    }
-    builder = good();
-    builder.remove_tensor("a.weight.in_sum2").tensor("a.weight.in_sum2", {4, 2}, 1, std::vector<std::byte>(16));
-    EXPECT_EQ(code(builder), "file_malformed");
-    builder = good();
-    EXPECT_EQ(code(builder.string("imatrix.datasets", "wiki")), "file_malformed");
-    builder = good();
-    EXPECT_EQ(code(builder.i32("imatrix.chunk_count", -1)), "file_malformed");
-    builder = good();
-    EXPECT_EQ(code(builder.strings("puna.imatrix.text_sha256", {"x"})), "file_malformed");
 }
 
 }  // namespace

@@ -1,62 +1,61 @@
-#include "convert/imatrix.h"
+#include "formats/imatrix.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <string_view>
 #include <utility>
 
+#include "base/file_mapping.h"
 #include "base/try.h"
-#include "convert/tensor_values.h"
 #include "formats/gguf/writer.h"
+#include "formats/imatrix_dat.h"
 #include "formats/printable.h"
 
-namespace puna::convert {
+namespace puna::formats {
 namespace {
-
-using formats::FoundTensor;
-using formats::MetadataArray;
-using formats::ModelFile;
 
 constexpr std::string_view squares_suffix = ".in_sum2";
 constexpr std::string_view rows_suffix = ".counts";
 constexpr float least_importance = 1e-3F;
 
-Error malformed(const ModelFile& file, std::string_view what) {
-    return {ErrorCode::file_malformed, fmt::format("{}: {}", formats::printable_path(file.path), what),
+Error malformed_imatrix(const ModelFile& file, std::string_view what) {
+    return {ErrorCode::file_malformed, fmt::format("{}: {}", printable_path(file.path), what),
             "make the importance matrix anew"};
 }
 
 /// The numbers of a tensor, each finite and not negative.
 Result<std::vector<double>> read_numbers(const ModelFile& file, const FoundTensor& tensor) {
     if (tensor.type != quant::TensorType::F32) {
-        return malformed(
+        return malformed_imatrix(
             file, fmt::format("{} is {}; it must be F32", tensor.describe(), quant::type_info(tensor.type).name));
     }
-    std::vector<double> values(tensor.elements());
-    read_values(tensor.type, tensor.parts.front().data.data(), values.data(), values.size());
+    std::vector<float> floats(tensor.elements());
+    std::memcpy(floats.data(), tensor.parts.front().data.data(), floats.size() * sizeof(float));
+    std::vector<double> values(floats.begin(), floats.end());
     const auto bad = std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v) || v < 0; });
     if (bad == values.end()) return values;
-    return malformed(file, fmt::format("{}, element {} is {}; it must be a sum of squares, or a count",
-                                       tensor.describe(), bad - values.begin(), *bad));
+    return malformed_imatrix(file, fmt::format("{}, element {} is {}; it must be a sum of squares, or a count",
+                                               tensor.describe(), bad - values.begin(), *bad));
 }
 
 Result<ImatrixEntry> read_entry(const ModelFile& file, const FoundTensor& squares) {
     const std::string name = squares.name.substr(0, squares.name.size() - squares_suffix.size());
     const FoundTensor* const rows = file.find_tensor(name + std::string(rows_suffix));
     if (rows == nullptr) {
-        return malformed(
-            file, fmt::format("{} has no '{}{}' beside it", squares.describe(), formats::printable(name), rows_suffix));
+        return malformed_imatrix(
+            file, fmt::format("{} has no '{}{}' beside it", squares.describe(), printable(name), rows_suffix));
     }
     ImatrixEntry entry;
     PUNA_TRY(entry.squares, read_numbers(file, squares));
     PUNA_TRY(entry.rows, read_numbers(file, *rows));
     if (entry.squares.size() % entry.rows.size() != 0) {
-        return malformed(file, fmt::format("{} has {} elements, which do not divide into {} matrices",
-                                           squares.describe(), entry.squares.size(), entry.rows.size()));
+        return malformed_imatrix(file, fmt::format("{} has {} elements, which do not divide into {} matrices",
+                                                   squares.describe(), entry.squares.size(), entry.rows.size()));
     }
     return entry;
 }
@@ -64,12 +63,12 @@ Result<ImatrixEntry> read_entry(const ModelFile& file, const FoundTensor& square
 /// The elements of an array of T; empty if the key is absent.
 template <typename T>
 Result<std::vector<T>> read_array(const ModelFile& file, std::string_view key) {
-    const formats::MetadataValue* value = file.metadata.find(key);
+    const MetadataValue* value = file.metadata.find(key);
     if (value == nullptr) return std::vector<T>();
     const auto* array = std::get_if<MetadataArray>(value);
     const auto* elements = array != nullptr ? std::get_if<std::vector<T>>(array) : nullptr;
     if (elements == nullptr) {
-        return malformed(file, fmt::format("{} is no array of the right kind", file.metadata.describe(key)));
+        return malformed_imatrix(file, fmt::format("{} is no array of the right kind", file.metadata.describe(key)));
     }
     return *elements;
 }
@@ -87,7 +86,7 @@ Result<void> read_texts(const ModelFile& file, Imatrix& matrix) {
     PUNA_TRY(const auto names, read_array<std::string>(file, text_names_key));
     PUNA_TRY(const auto chunks, read_array<std::uint64_t>(file, text_chunks_key));
     if (digests.size() != names.size() || digests.size() != chunks.size()) {
-        return malformed(
+        return malformed_imatrix(
             file, fmt::format("{} and its like have different lengths", file.metadata.describe(text_digests_key)));
     }
     for (std::size_t i = 0; i < digests.size(); ++i)
@@ -96,12 +95,12 @@ Result<void> read_texts(const ModelFile& file, Imatrix& matrix) {
 }
 
 template <typename T>
-void set_value(formats::Metadata& metadata, std::string_view key, T value) {
+void set_value(Metadata& metadata, std::string_view key, T value) {
     metadata.values[std::string(key)] = std::move(value);
 }
 
-formats::Metadata metadata_of(const Imatrix& matrix) {
-    formats::Metadata metadata;
+Metadata metadata_of(const Imatrix& matrix) {
+    Metadata metadata;
     set_value(metadata, "general.type", std::string("imatrix"));
     set_value(metadata, datasets_key, MetadataArray(matrix.datasets));
     set_value(metadata, chunks_key, matrix.chunks);
@@ -121,7 +120,7 @@ formats::Metadata metadata_of(const Imatrix& matrix) {
     return metadata;
 }
 
-Result<void> write_floats(formats::gguf::Writer& out, const std::vector<double>& values) {
+Result<void> write_floats(gguf::Writer& out, const std::vector<double>& values) {
     std::vector<float> floats;
     floats.reserve(values.size());
     for (const double value : values)
@@ -131,15 +130,14 @@ Result<void> write_floats(formats::gguf::Writer& out, const std::vector<double>&
 
 }  // namespace
 
-std::vector<float> ImatrixEntry::importance() const {
+std::vector<float> ImatrixEntry::importance(std::size_t width) const {
     std::vector<float> out(squares.size(), 1.0F);
-    const std::size_t width = columns();
-    for (std::size_t matrix = 0; matrix < matrices(); ++matrix) {
+    for (std::size_t matrix = 0; matrix < squares.size() / width; ++matrix) {
         const std::span<const double> sums = std::span(squares).subspan(matrix * width, width);
         double all = 0;
         for (const double sum : sums)
             all += sum;
-        if (!(all > 0) || !(rows[matrix] > 0)) continue;
+        if (!(all > 0) || !(rows[std::min(matrix, rows.size() - 1)] > 0)) continue;
         const double mean = all / static_cast<double>(width);
         for (std::size_t i = 0; i < width; ++i)
             out[matrix * width + i] = std::max(least_importance, static_cast<float>(sums[i] / mean));
@@ -148,7 +146,15 @@ std::vector<float> ImatrixEntry::importance() const {
 }
 
 Result<Imatrix> read_imatrix(const std::string& path) {
-    PUNA_TRY(const std::shared_ptr<const ModelFile> file, formats::read_model_file(path));
+    {
+        PUNA_TRY(const auto mapping, base::FileMapping::open(path));
+        if (is_imatrix_dat(mapping->bytes())) {
+            auto matrix = read_imatrix_dat(mapping->bytes(), mapping->path());
+            PUNA_CHECK(mapping->check());
+            return matrix;
+        }
+    }
+    PUNA_TRY(const std::shared_ptr<const ModelFile> file, read_model_file(path));
     PUNA_TRY(const auto kind, file->metadata.string("general.type"));
     Imatrix matrix;
     for (const FoundTensor& tensor : file->tensors) {
@@ -157,10 +163,9 @@ Result<Imatrix> read_imatrix(const std::string& path) {
         PUNA_TRY(matrix.entries[name], read_entry(*file, tensor));
     }
     if (kind.value_or("imatrix") != "imatrix" || matrix.entries.empty()) {
-        return Error{
-            ErrorCode::unsupported_format,
-            fmt::format("{} is {}, and holds no importance matrix", formats::printable_path(path), file->format),
-            "'puna imatrix' makes one"};
+        return Error{ErrorCode::unsupported_format,
+                     fmt::format("{} is {}, and holds no importance matrix", printable_path(path), file->format),
+                     "'puna imatrix' makes one"};
     }
     PUNA_TRY(matrix.datasets, read_array<std::string>(*file, datasets_key));
     PUNA_TRY(const auto chunks, file->metadata.unsigned_integer(chunks_key));
@@ -173,16 +178,16 @@ Result<Imatrix> read_imatrix(const std::string& path) {
 }
 
 Result<void> write_imatrix(const Imatrix& matrix, const std::string& path) {
-    std::vector<formats::gguf::TensorEntry> tensors;
+    std::vector<gguf::TensorEntry> tensors;
     for (const auto& [name, entry] : matrix.entries) {
         tensors.push_back({name + std::string(squares_suffix), quant::TensorType::F32, {entry.columns()}});
         tensors.push_back({name + std::string(rows_suffix), quant::TensorType::F32, {1}});
         if (entry.matrices() == 1) continue;
-        for (formats::gguf::TensorEntry* tensor : {&tensors.back(), &tensors[tensors.size() - 2]})
+        for (gguf::TensorEntry* tensor : {&tensors.back(), &tensors[tensors.size() - 2]})
             tensor->shape.insert(tensor->shape.begin(), entry.matrices());
     }
-    PUNA_TRY(formats::gguf::FileLayout layout, formats::gguf::lay_out_file(metadata_of(matrix), {}, tensors));
-    PUNA_TRY(formats::gguf::Writer out, formats::gguf::Writer::create(path, std::move(layout)));
+    PUNA_TRY(gguf::FileLayout layout, gguf::lay_out_file(metadata_of(matrix), {}, tensors));
+    PUNA_TRY(gguf::Writer out, gguf::Writer::create(path, std::move(layout)));
     for (const auto& [name, entry] : matrix.entries) {
         PUNA_CHECK(write_floats(out, entry.squares));
         PUNA_CHECK(write_floats(out, entry.rows));
@@ -198,12 +203,12 @@ Result<void> add_imatrix(Imatrix& sum, const Imatrix& other) {
             continue;
         }
         if (into.squares.size() != entry.squares.size() || into.rows.size() != entry.rows.size()) {
-            return Error{ErrorCode::invalid_argument,
-                         fmt::format("the importance matrices are of different models: '{}' has {} columns of {} "
-                                     "matrices in one, {} of {} in another",
-                                     formats::printable(name), into.columns(), into.matrices(), entry.columns(),
-                                     entry.matrices()),
-                         "add up matrices of one model"};
+            return Error{
+                ErrorCode::invalid_argument,
+                fmt::format("the importance matrices are of different models: '{}' has {} columns of {} "
+                            "matrices in one, {} of {} in another",
+                            printable(name), into.columns(), into.matrices(), entry.columns(), entry.matrices()),
+                "add up matrices of one model"};
         }
         for (std::size_t i = 0; i < entry.squares.size(); ++i)
             into.squares[i] += entry.squares[i];
@@ -228,13 +233,14 @@ Result<void> add_imatrix(Imatrix& sum, const Imatrix& other) {
 Result<void> check_entry(const ImatrixEntry& entry, const FoundTensor& tensor) {
     const std::uint64_t columns = tensor.shape.empty() ? 1 : tensor.shape.back();
     const std::uint64_t rows = tensor.shape.size() < 2 ? 1 : tensor.shape[tensor.shape.size() - 2];
-    if (entry.columns() == columns && entry.matrices() * columns * rows == tensor.elements()) return {};
+    const bool fits = entry.columns() == columns || (entry.matrices() == 1 && entry.squares.size() % columns == 0);
+    if (fits && entry.squares.size() * rows == tensor.elements()) return {};
     return Error{ErrorCode::invalid_argument,
                  fmt::format("the importance matrix is of another model: it has {} columns of {} matrices for '{}', "
                              "which has {} of {}",
-                             entry.columns(), entry.matrices(), formats::printable(tensor.name), columns,
+                             entry.columns(), entry.matrices(), printable(tensor.name), columns,
                              tensor.elements() / (columns * rows)),
                  "make one for this model, with 'puna imatrix'"};
 }
 
-}  // namespace puna::convert
+}  // namespace puna::formats

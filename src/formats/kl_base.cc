@@ -1,4 +1,4 @@
-#include "convert/kl_base.h"
+#include "formats/kl_base.h"
 
 #include <fmt/format.h>
 
@@ -11,21 +11,21 @@
 
 #include "base/checked.h"
 #include "base/try.h"
+#include "formats/malformed.h"
 #include "formats/printable.h"
 
-namespace puna::convert {
+namespace puna::formats {
 namespace {
 
-constexpr std::string_view magic = "_logits_";
-constexpr std::uint64_t header_bytes = 20;
+constexpr std::string_view base_magic = "_logits_";
+constexpr std::uint64_t base_header_bytes = 20;
 constexpr std::uint64_t row_head_bytes = 8;  // scale and minimum
 constexpr std::int64_t largest_count = std::numeric_limits<std::int32_t>::max();
 constexpr int top_code = 65535;
-constexpr float depth = 16.0F;  // how far below the largest logit a code reaches
+constexpr float base_depth = 16.0F;  // how far below the largest logit a code reaches
 
-Error malformed(const std::string& path, std::string_view what, std::uint64_t offset) {
-    return {ErrorCode::file_malformed, fmt::format("{}: {} (at byte {})", formats::printable_path(path), what, offset),
-            "make the base anew, with --kl-save or llama-perplexity"};
+Error malformed_base(std::string_view path, std::string_view what, std::uint64_t offset) {
+    return malformed(path, what, offset, "make the base anew, with --kl-save or llama-perplexity");
 }
 
 template <typename T>
@@ -50,7 +50,7 @@ std::optional<Sizes> sizes_of(const KlBaseShape& shape) {
     const auto rows = chunks * static_cast<std::uint64_t>(shape.predictions());
     const auto row_bytes = base::checked_multiply(rows, shape.row_bytes());
     const auto body = row_bytes ? base::checked_add(*row_bytes, tokens) : std::nullopt;
-    const auto file = body ? base::checked_add(*body, header_bytes) : std::nullopt;
+    const auto file = body ? base::checked_add(*body, base_header_bytes) : std::nullopt;
     if (!file) return std::nullopt;
     return Sizes{tokens, *file};
 }
@@ -65,24 +65,25 @@ constexpr Count counts[] = {{"n_ctx", 3, &KlBaseShape::chunk_tokens},
                             {"n_chunk", 1, &KlBaseShape::chunks}};
 
 Result<KlBaseShape> read_header(std::span<const std::byte> bytes, const std::string& path) {
-    const std::string_view start(reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), magic.size()));
-    if (start != magic.substr(0, start.size())) {
-        return malformed(path,
-                         fmt::format("header, magic is '{}', not '{}': this is no base file of llama-perplexity",
-                                     formats::printable(start), magic),
-                         0);
+    const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
+                                 std::min(bytes.size(), base_magic.size()));
+    if (start != base_magic.substr(0, start.size())) {
+        return malformed_base(path,
+                              fmt::format("header, magic is '{}', not '{}': this is no base file of llama-perplexity",
+                                          printable(start), base_magic),
+                              0);
     }
-    if (bytes.size() < header_bytes) {
-        return malformed(path, fmt::format("header needs {} bytes, but the file has {}", header_bytes, bytes.size()),
-                         0);
+    if (bytes.size() < base_header_bytes) {
+        return malformed_base(
+            path, fmt::format("header needs {} bytes, but the file has {}", base_header_bytes, bytes.size()), 0);
     }
     KlBaseShape shape;
-    std::uint64_t offset = magic.size();
+    std::uint64_t offset = base_magic.size();
     for (const Count& count : counts) {
         const auto value = load<std::int32_t>(bytes.data() + offset);
         if (value < count.least) {
-            return malformed(path, fmt::format("{} is {}; it must be {} at least", count.name, value, count.least),
-                             offset);
+            return malformed_base(path, fmt::format("{} is {}; it must be {} at least", count.name, value, count.least),
+                                  offset);
         }
         shape.*count.value = value;
         offset += sizeof(value);
@@ -121,7 +122,7 @@ bool BasePrediction::well_formed() const {
 void encode_base_prediction(std::span<const float> logits, std::byte* row) {
     const auto [least, most] = std::minmax_element(logits.begin(), logits.end());
     const float largest = *most;
-    const float smallest = std::max(*least, largest - depth);
+    const float smallest = std::max(*least, largest - base_depth);
     double sum = 0;
     for (const float x : logits)
         sum += std::exp(static_cast<double>(x - largest));
@@ -146,21 +147,22 @@ Result<KlBase> KlBase::open(const std::string& path) {
     const auto sizes = sizes_of(shape);
     if (!sizes || sizes->file != bytes.size()) {
         PUNA_CHECK(base.mapping_->check());
-        return malformed(path,
-                         fmt::format("{} chunks of {} tokens with a vocabulary of {} take {} bytes, but the file has "
-                                     "{}",
-                                     shape.chunks, shape.chunk_tokens, shape.vocabulary,
-                                     sizes ? fmt::format("{}", sizes->file) : "more than 2^64", bytes.size()),
-                         bytes.size());
+        return malformed_base(
+            path,
+            fmt::format("{} chunks of {} tokens with a vocabulary of {} take {} bytes, but the file has "
+                        "{}",
+                        shape.chunks, shape.chunk_tokens, shape.vocabulary,
+                        sizes ? fmt::format("{}", sizes->file) : "more than 2^64", bytes.size()),
+            bytes.size());
     }
-    base.rows_begin_ = header_bytes + sizes->tokens;
+    base.rows_begin_ = base_header_bytes + sizes->tokens;
     base.tokens_.resize(sizes->tokens / sizeof(TokenId));
-    std::memcpy(base.tokens_.data(), bytes.data() + header_bytes, sizes->tokens);
+    std::memcpy(base.tokens_.data(), bytes.data() + base_header_bytes, sizes->tokens);
     PUNA_CHECK(base.mapping_->check());
     for (std::size_t i = 0; i < base.tokens_.size(); ++i) {
         if (base.tokens_[i] >= 0 && base.tokens_[i] < shape.vocabulary) continue;
-        return malformed(path, fmt::format("token {} is {}; n_vocab is {}", i, base.tokens_[i], shape.vocabulary),
-                         header_bytes + i * sizeof(TokenId));
+        return malformed_base(path, fmt::format("token {} is {}; n_vocab is {}", i, base.tokens_[i], shape.vocabulary),
+                              base_header_bytes + i * sizeof(TokenId));
     }
     return base;
 }
@@ -171,18 +173,18 @@ Result<BasePrediction> KlBase::prediction(std::int64_t chunk, std::int64_t index
     const BasePrediction prediction(mapping_->bytes().data() + offset, shape_.vocabulary);
     if (prediction.well_formed()) return prediction;
     PUNA_CHECK(mapping_->check());
-    return malformed(path(),
-                     fmt::format("prediction {} of chunk {}: scale and minimum are no log-probabilities", index, chunk),
-                     offset);
+    return malformed_base(
+        path(), fmt::format("prediction {} of chunk {}: scale and minimum are no log-probabilities", index, chunk),
+        offset);
 }
 
 Result<KlBaseWriter> KlBaseWriter::create(const std::string& path, const KlBaseShape& shape,
                                           std::span<const TokenId> tokens) {
     PUNA_CHECK(kl_base_file_bytes(shape));
     PUNA_TRY(base::AtomicFile file, base::AtomicFile::create(path, base::AtomicFile::Access::as_usual));
-    std::vector<std::byte> header(header_bytes);
-    std::memcpy(header.data(), magic.data(), magic.size());
-    std::uint64_t offset = magic.size();
+    std::vector<std::byte> header(base_header_bytes);
+    std::memcpy(header.data(), base_magic.data(), base_magic.size());
+    std::uint64_t offset = base_magic.size();
     for (const Count& count : counts) {
         store(header.data() + offset, static_cast<std::int32_t>(shape.*count.value));
         offset += sizeof(std::int32_t);
@@ -192,4 +194,4 @@ Result<KlBaseWriter> KlBaseWriter::create(const std::string& path, const KlBaseS
     return KlBaseWriter(std::move(file));
 }
 
-}  // namespace puna::convert
+}  // namespace puna::formats

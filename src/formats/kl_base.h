@@ -15,7 +15,7 @@
 #include "puna/error.h"
 #include "puna/model.h"
 
-namespace puna::convert {
+namespace puna::formats {
 
 /// What a base file is about: chunks of one length, and the predictions of each that count (perplexity.h has the
 /// scheme).
@@ -93,4 +93,4 @@ class KlBaseWriter {
     base::AtomicFile file_;
 };
 
-}  // namespace puna::convert
+}  // namespace puna::formats
