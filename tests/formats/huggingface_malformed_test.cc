@@ -35,8 +35,10 @@ TEST_P(BadFile, IsNamedWithFieldAndOffset) {
     HuggingFaceFolder folder;
     if (std::string_view(GetParam().file) != "tokenizer.json") folder.copy("gpt-2", "tokenizer.json");
     folder.write(GetParam().file, GetParam().text);
+    largest_allocation = 0;
     const auto start = std::chrono::steady_clock::now();
     const Error error = error_of(folder);
+    EXPECT_LT(largest_allocation, std::size_t{8} << 20);
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
     EXPECT_EQ(error.code, ErrorCode::file_malformed) << error.message;
     EXPECT_THAT(error.message, HasSubstr(GetParam().says));
@@ -105,6 +107,51 @@ INSTANTIATE_TEST_SUITE_P(
                     with_model(R"({"type":"BPE","vocab":{"a":0},"merges":[]})").substr(1),
                 "has the id 0 of 'a'"}),
     [](const auto& param) { return param.param.name; });
+
+std::string nested_objects(std::size_t depth) {
+    std::string text;
+    for (std::size_t i = 0; i < depth; ++i)
+        text += R"({"a":)";
+    return text + "1" + std::string(depth, '}');
+}
+
+/// Whatever is wrong with the JSON of one of the small files, Meta's among them.
+TEST(SmallFiles, AreRefusedWhereTheirJsonIsDamaged) {
+    const std::pair<const char*, const char*> files[] = {
+        {"config.json", R"({"model_type":"llama"})"},       {"generation_config.json", R"({"eos_token_id":[0]})"},
+        {"tokenizer_config.json", R"({"bos_token":null})"}, {"special_tokens_map.json", R"({"eos_token":{}})"},
+        {"chat_template.json", R"({"chat_template":"x"})"}, {"added_tokens.json", R"({"<x>":700})"},
+        {"tokenizer.json", R"({"added_tokens":[]})"},       {"params.json", R"({"dim":32,"norm_eps":1e-5})"}};
+    for (const auto& [name, good] : files) {
+        HuggingFaceFolder folder;
+        if (name == std::string_view("added_tokens.json")) {
+            folder.copy("llama", "tokenizer.model");
+        } else {
+            folder.copy("gpt-2", "tokenizer.json");
+        }
+        std::vector<std::string> texts = {R"({"a":1,"a":2})",
+                                          R"({"a":{"b":1,"\u0062":2}})",
+                                          "[]",
+                                          "1",
+                                          "{}x",
+                                          "\xFF",
+                                          R"({"a":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}",
+                                          nested_objects(100'000)};
+        for (std::size_t size = 0; size < std::string_view(good).size(); ++size)
+            texts.emplace_back(good, size);
+        for (const std::string& text : texts) {
+            folder.write(name, text);
+            largest_allocation = 0;
+            const auto start = std::chrono::steady_clock::now();
+            const Error error = error_of(folder);
+            EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+            EXPECT_LT(largest_allocation, std::size_t{8} << 20);
+            EXPECT_EQ(error.code, ErrorCode::file_malformed) << name << ": " << text.substr(0, 40);
+            EXPECT_THAT(error.message, HasSubstr(name)) << text.substr(0, 40);
+            EXPECT_THAT(error.message, ContainsRegex("\\(at byte [0-9]+\\)")) << text.substr(0, 40);
+        }
+    }
+}
 
 // ---- SentencePiece ----
 
