@@ -219,6 +219,18 @@ TEST(ChatTemplateLimits, StepsAndMemory) {
     expect_refused("{{ [1]|slice(1000000000000)|list }}", steps);
     expect_refused("{% set s = 'a' * 1000000 %}{{ s.replace('a', s) }}", steps);
     expect_refused("{% set s = 'a' * 100000 %}{{ (s|list)|join(s) }}", steps);
+    expect_refused("{{ ('a ' * 1000000).split()|length }}", steps);
+    expect_refused("{{ ('a ' * 300000)[::-1] }}{{ ('a ' * 300000)[::2] }}", steps);
+    // Lists and texts have a price beside what they hold.
+    expect_refused("{{ [1]|slice(80000)|list|length }}", steps);
+    expect_refused("{{ range(80000)|batch(1)|list|length }}", steps);
+    expect_refused("{{ ('ab' * 40000)|list|length }}", steps);
+    // Keys that are no texts are compared in turn.
+    expect_refused("{{ dict(range(30000)|batch(2))|length }}", steps);
+    EXPECT_EQ(render_to_text("{{ dict(range(200)|batch(2))|length }}{{ {1: 2, 1.0: 3}[1] }}", {}), "1003");
+    // However many steps there are.
+    const auto long_text = render("{{ ('x' * 1000 * 1000 * 40)|length }}", {}, {.steps = std::uint64_t{1} << 60u});
+    EXPECT_FALSE(long_text.ok());
     // A list that holds another twice, and so on: small, but endless when it is written or compared.
     const std::string web =
         "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(90) %}{% set ns.a = [ns.a, ns.a] %}"

@@ -108,6 +108,7 @@ Value slice_text(Evaluator& evaluator, const Text& text, const Bounds& bounds) {
         const std::size_t begin = byte_offset(bytes, static_cast<std::size_t>(bounds.start));
         builder.append(text, begin, begin + byte_offset(bytes.substr(begin), bounds.count));
     } else {
+        if (!evaluator.budget().spend(2 * bytes.size())) return {};  // an offset for each character
         const std::vector<std::size_t> offsets = character_offsets(bytes);
         for (std::size_t i = 0; i < bounds.count && !evaluator.budget().exhausted(); ++i) {
             const auto index = static_cast<std::size_t>(bounds.start + static_cast<std::int64_t>(i) * bounds.step);

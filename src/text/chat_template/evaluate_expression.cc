@@ -64,6 +64,7 @@ Result<Value> Evaluator::run(const DictLiteral& node, const ScopePtr& scope) {
         PUNA_TRY(Value key, evaluate(*key_node, scope));
         PUNA_TRY(Value value, evaluate(*value_node, scope));
         if (!is_hashable(key)) return fail(fmt::format("unhashable type: '{}'", key.type_name()));
+        if (key.as_text() == nullptr) budget_.spend(1 + dict->size());  // keys are compared in turn
         dict->set(std::move(key), std::move(value));
     }
     return Value(DictPtr(std::move(dict)));

@@ -87,6 +87,8 @@ Result<Value> make_dict(Evaluator& evaluator, const Arguments& arguments) {
     auto dict = std::make_shared<Dict>();
     for (auto& [key, value] : entries) {
         if (!is_hashable(key)) return evaluator.fail(fmt::format("unhashable type: '{}'", key.type_name()));
+        if (key.as_text() == nullptr && !evaluator.budget().spend(1 + dict->size()))
+            break;  // keys are compared in turn
         dict->set(std::move(key), std::move(value));
     }
     return Value(DictPtr(std::move(dict)));

@@ -111,7 +111,10 @@ Result<Value> batch(Evaluator& evaluator, const Value& subject, const Arguments&
     std::vector<Value> rows;
     std::vector<Value> row;
     for (const Value& value : values) {
-        if (static_cast<std::int64_t>(row.size()) == size) rows.push_back(Value::list(std::exchange(row, {})));
+        if (static_cast<std::int64_t>(row.size()) == size) {
+            if (!evaluator.budget().spend(object_steps)) break;
+            rows.push_back(Value::list(std::exchange(row, {})));
+        }
         row.push_back(value);
     }
     if (!row.empty()) {
@@ -130,7 +133,8 @@ Result<Value> slice(Evaluator& evaluator, const Value& subject, const Arguments&
     std::vector<Value> rows;
     const auto count = static_cast<std::size_t>(std::max<std::int64_t>(slices, 0));
     std::size_t begin = 0;
-    for (std::size_t i = 0; i < count && evaluator.budget().spend_items(1); ++i) {
+    for (std::size_t i = 0; i < count && evaluator.budget().spend_items(1) && evaluator.budget().spend(object_steps);
+         ++i) {
         const bool is_longer = i < values.size() % count;
         const std::size_t end = begin + values.size() / count + (is_longer ? 1 : 0);
         std::vector<Value> row(values.begin() + static_cast<std::ptrdiff_t>(begin),

@@ -20,6 +20,10 @@ Origin Text::weakest_origin() const {
 
 void TextBuilder::add(std::string_view bytes, Origin origin) {
     if (bytes.empty()) return;
+    if (text_.size() + bytes.size() > max_text_bytes) {
+        budget_->exhaust();
+        return;
+    }
     text_.bytes_ += bytes;
     if (!text_.runs_.empty() && text_.runs_.back().origin == origin) {
         text_.runs_.back().end = text_.bytes_.size();
@@ -54,7 +58,7 @@ Text TextBuilder::take() {
 }
 
 TextPtr TextBuilder::take_shared() {
-    budget_->spend(12);
+    budget_->spend(object_steps);
     return std::make_shared<const Text>(take());
 }
 

@@ -208,7 +208,10 @@ Pieces split_at_from_end(std::string_view text, std::string_view separator, std:
 template <bool from_end>
 Result<Value> split(Evaluator& evaluator, const Value& self, const Arguments& arguments) {
     PUNA_TRY(const Parameters given, Parameters::bind(evaluator, "split", arguments, {"sep", "maxsplit"}, 0));
-    PUNA_TRY(const std::int64_t limit, given.integer(evaluator, 1, -1));
+    PUNA_TRY(const std::int64_t wanted, given.integer(evaluator, 1, -1));
+    // Of more pieces than can be paid for, the budget's end is all that is seen.
+    const auto most = static_cast<std::int64_t>(evaluator.budget().affordable_items()) + 1;
+    const std::int64_t limit = wanted < 0 ? most : std::min(wanted, most);
     const Text& text = own_text(self);
     Pieces pieces;
     if (given.or_none(0).is_none()) {
