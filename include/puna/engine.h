@@ -16,10 +16,12 @@ struct EngineOptions {
     std::uint32_t threads = 0;         ///< 0: as many as there are cores for this process; at most 1,024
     std::uint32_t context_tokens = 0;  ///< 0: the model's, capped by memory (the engine reports what it took)
     std::uint32_t batch_size = 512;    ///< tokens of one step, 1 to 65,536
-    std::string activations = "auto";  ///< "auto" (int16), "float32", "int16" or "int8"
-    std::string kv_type = "f16";       ///< "f16", "f32" or "q8_0"
-    std::string isa = "auto";          ///< a kernel set; PUNA_ISA in the environment decides where this is "auto"
-    bool pin_threads = false;          ///< each thread stays on a core of its own; needs as many cores as threads
+    /// "auto" (int16), "float32", "int16", "int8", "bf16" where the kernel set has it, or the id of a numeric law
+    /// ("int/1"), which any set follows; docs/numerics.md.
+    std::string activations = "auto";
+    std::string kv_type = "f16";  ///< "f16", "f32" or "q8_0"
+    std::string isa = "auto";     ///< a kernel set; PUNA_ISA in the environment decides where this is "auto"
+    bool pin_threads = false;     ///< each thread stays on a core of its own; needs as many cores as threads
     /// How long a thread without work spins before it sleeps, up to a second. None: 200, or 0 with more threads than
     /// cores. Longer keeps threads awake between steps that come far apart, at the price of CPU time.
     std::optional<std::uint32_t> spin_microseconds;
@@ -65,7 +67,10 @@ class Engine {
 
     const EngineInfo& info() const;
 
-    /// Queues a request. Errors: invalid_argument for parameters out of range. All later errors are events.
+    /// Queues a request; what it refers to is copied. Errors: invalid_argument (a parameter out of its range, a token
+    /// id out of the vocabulary, a constraint that does not compile), session_mismatch (the request's session is of
+    /// another model, KV type or law), file_changed, out_of_memory. All later errors are events: context_overflow,
+    /// constraint_failed, invalid_number, file_changed.
     Result<Stream> submit(Request request);
     /// Whether `submit` would take the constraint: to know before there is a prompt. Errors: invalid_argument.
     Result<void> check(const Constraint& constraint) const;

@@ -68,8 +68,8 @@ struct SamplingOptions {
     float xtc_probability = 0;    ///< in [0, 1]; how often XTC excludes the top choices
     float xtc_threshold = 0.1F;   ///< in (0, 0.5]; tokens of this probability are top choices
     float repeat_penalty = 1.0F;  ///< > 0; 1 is off: divides positive, multiplies negative logits
-    float frequency_penalty = 0;  ///< subtracted from a token's logit for each time that it came before
-    float presence_penalty = 0;   ///< subtracted once if it came before
+    float frequency_penalty = 0;  ///< in [-100, 100]; subtracted from a token's logit for each time that it came before
+    float presence_penalty = 0;   ///< in [-100, 100]; subtracted once if it came before
     std::uint32_t repeat_last_n = 64;  ///< tokens that the three penalties look back on; 0 turns them off
     float dry_multiplier = 0;  ///< >= 0; the penalty of what would repeat `dry_allowed_length` tokens and one more
     float dry_base = 1.75F;    ///< >= 1; for each token more, the penalty is this times as large
@@ -86,7 +86,7 @@ struct SamplingOptions {
     /// which cuts by itself, `penalties`, `dry` and `temperature` alone, and top_k and top_p at their defaults are then
     /// no error.
     std::vector<SamplingStep> samplers;
-    std::map<TokenId, float> logit_bias;  ///< added to the logit
+    std::map<TokenId, float> logit_bias;  ///< added to the logit; -infinity forbids the token
     bool ignore_end = false;              ///< end tokens are never sampled
     std::optional<std::uint64_t> seed;    ///< none: drawn at random, and reported by the started event
 };
@@ -175,7 +175,13 @@ struct Request {
     bool reuse_prefix = true;
 };
 
-enum class FinishReason { stop, length, context, cancelled };
+/// Why no more tokens come.
+enum class FinishReason {
+    stop,       ///< an end token, a stop string, or a constraint whose text is complete
+    length,     ///< Request::max_tokens
+    context,    ///< the context is full
+    cancelled,  ///< Stream::cancel
+};
 
 constexpr std::string_view finish_reason_name(FinishReason reason) {
     switch (reason) {

@@ -1,10 +1,13 @@
 #include "puna/chat_reply.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "api/demo_model.h"
-#include "puna/request.h"
+#include "puna/puna.h"
+#include "support/temp_file.h"
+#include "support/tiny_model.h"
 
 namespace puna {
 namespace {
@@ -121,6 +124,90 @@ TEST(ReplyMarks, AreShownWhereTheyAreControlTokens) {
     EXPECT_FALSE(request.decode.special);
     EXPECT_TRUE(request.stop.empty());
     EXPECT_EQ(show_reply_marks(demo(), {"hermeneutic", {}}, request).error().code, ErrorCode::invalid_argument);
+}
+
+/// A model with a mark of Llama's format as a control token.
+class ControlMarks : public testing::Test {
+  protected:
+    static constexpr TokenId end = 2, python_tag = 259, other = 260;
+
+    static std::string file(support::TempFolder& folder) {
+        std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+        std::vector<std::int32_t> kinds = {2, 3, 3};
+        for (int byte = 0; byte < 256; ++byte) {
+            tokens.push_back(fmt::format("<0x{:02X}>", byte));
+            kinds.push_back(6);
+        }
+        for (const char* control : {"<|python_tag|>", "<|other|>"}) {
+            tokens.emplace_back(control);
+            kinds.push_back(3);
+        }
+        for (int i = 0; tokens.size() < 300; ++i) {
+            tokens.push_back(fmt::format("piece{}", i));
+            kinds.push_back(1);
+        }
+        support::GgufBuilder builder = support::tiny_model_builder();
+        builder.strings("tokenizer.ggml.tokens", tokens)
+            .array("tokenizer.ggml.token_type", support::GgufType::i32, kinds);
+        return folder.write("marks.gguf", builder.build().bytes);
+    }
+    /// The whole text of a reply that can only be token `id`.
+    Finished reply(Request request, TokenId id) {
+        Engine engine = support::must(Engine::create(model_));
+        request.prompt = "x";
+        request.max_tokens = 2;
+        request.sampling.temperature = 0;
+        request.sampling.logit_bias = {{id, 1000.0F}};
+        Stream stream = support::must(engine.submit(request));
+        std::string text;
+        while (auto event = stream.next()) {
+            if (const auto* token = std::get_if<Token>(&*event)) text += token->text;
+            if (auto* finished = std::get_if<Finished>(&*event)) {
+                finished->text = text + finished->text;
+                return std::move(*finished);
+            }
+        }
+        ADD_FAILURE() << "the stream ended without an event that says so";
+        return {};
+    }
+    support::TempFolder folder_;
+    Model model_ = support::must(Model::load(file(folder_)));
+};
+
+TEST_F(ControlMarks, AreShownToAParserThatLooksForThem) {
+    Request request;
+    ASSERT_TRUE(show_reply_marks(model_, {"llama3", {}}, request).ok());
+    EXPECT_TRUE(request.decode.special);
+    EXPECT_THAT(request.stop, ElementsAre("</s>"));
+    const Finished shown = reply(request, python_tag);
+    EXPECT_EQ(shown.text, "<|python_tag|><|python_tag|>");
+    ReplyParser parser = parser_of({.marks = {"llama3", {}}});
+    ASSERT_TRUE(parser.push(shown.text).ok());
+    ASSERT_TRUE(parser.finish().ok());
+    EXPECT_TRUE(parser.message().malformed);
+    // An end is none of the text, though control tokens are.
+    const Finished ended = reply(request, end);
+    EXPECT_EQ(ended.text, "");
+    EXPECT_EQ(ended.reason, FinishReason::stop);
+}
+
+TEST_F(ControlMarks, StayHiddenFromOneThatDoesNot) {
+    for (const ReplyMarks& marks : {ReplyMarks{}, ReplyMarks{"hermes", {"think"}}}) {
+        Request request;
+        ASSERT_TRUE(show_reply_marks(model_, marks, request).ok());
+        EXPECT_FALSE(request.decode.special);
+        EXPECT_TRUE(request.stop.empty());
+        EXPECT_EQ(reply(request, python_tag).text, "");
+    }
+}
+
+TEST_F(ControlMarks, WhatTheRequestHadStays) {
+    Request request;
+    request.stop = {"STOP"};
+    request.sampling.seed = 7;
+    ASSERT_TRUE(show_reply_marks(model_, {"llama3", {"think"}}, request).ok());
+    EXPECT_THAT(request.stop, ElementsAre("STOP", "</s>"));
+    EXPECT_EQ(request.sampling.seed, 7U);
 }
 
 }  // namespace
