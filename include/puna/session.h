@@ -57,6 +57,11 @@ class Session {
     Result<std::uint64_t> save(const std::string& path,
                                SessionCompression compression = SessionCompression::none) const;
 
+    /// Whether `model` is the one that made it: the check that `Engine::submit` makes of models; it reads a little of
+    /// each tensor. Errors: session_mismatch (which part differs), file_changed, and the model's own if it does not
+    /// run.
+    Result<void> check_model(const Model& model) const;
+
     SessionInfo info() const;
     const std::vector<TokenId>& tokens() const;
     /// The parameters of the request that made it, its seed among them.

@@ -5,6 +5,7 @@
 #include "api/guarded.h"
 #include "api/model_impl.h"
 #include "base/try.h"
+#include "engine/session/fingerprint.h"
 #include "engine/session/llama_rs_snapshot.h"
 #include "engine/session/session_file.h"
 
@@ -26,6 +27,16 @@ Result<std::vector<TokenId>> Session::read_llama_rs(const std::string& path, con
 
 Result<std::uint64_t> Session::save(const std::string& path, SessionCompression compression) const {
     return api::guarded([&] { return engine::write_session(path, engine::data_of(*this), compression); });
+}
+
+Result<void> Session::check_model(const Model& model) const {
+    return api::guarded([&]() -> Result<void> {
+        if (!model.impl()->model.ok()) return model.impl()->model.error();
+        if (!model.impl()->tokenizer.ok()) return model.impl()->tokenizer.error();
+        const text::Vocabulary& vocabulary = (*model.impl()->tokenizer)->vocabulary();
+        PUNA_TRY(const engine::ModelFingerprint present, engine::fingerprint(**model.impl()->model, vocabulary));
+        return engine::require_same(engine::data_of(*this).origin.model, present);
+    });
 }
 
 SessionInfo Session::info() const {

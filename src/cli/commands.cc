@@ -130,6 +130,7 @@ Result<int> guarded_dispatch(std::vector<std::string> arguments, Output& output)
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv) {
+    guard_standard_descriptors();
     ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is seen by write
     const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
     const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();

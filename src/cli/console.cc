@@ -1,5 +1,6 @@
 #include "cli/console.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -54,6 +55,14 @@ Result<void> Output::write_line(std::string_view text) {
     std::string line(text);
     line += '\n';
     return write(line);
+}
+
+void guard_standard_descriptors() {
+    for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+        // It takes the lowest number that is free, which is this one.
+        if (::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) != descriptor) return;
+    }
 }
 
 bool Output::is_terminal() const {

@@ -29,6 +29,8 @@ std::string range_words(IntegerRange range) {
 
 std::string range_words(RealRange range) {
     const std::string_view least = range.min_excluded ? "above" : "of at least";
+    if (range.min <= std::numeric_limits<float>::lowest() && range.max >= std::numeric_limits<float>::max())
+        return "a finite number";
     if (range.max >= std::numeric_limits<float>::max()) return fmt::format("a number {} {:g}", least, range.min);
     if (range.min_excluded) return fmt::format("a number above {:g}, at most {:g}", range.min, range.max);
     return fmt::format("a number from {:g} to {:g}", range.min, range.max);

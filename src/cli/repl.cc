@@ -36,6 +36,7 @@ class Repl {
     /// False: the reply was interrupted.
     Result<bool> turn(const std::string& text);
     Result<void> save();
+    std::uint64_t seed() const { return sampling_.seed.value_or(0); }
 
   private:
     const RunOptions& options_;
@@ -180,6 +181,7 @@ Result<int> run_repl(const RunOptions& options, const std::string& model_path, O
     const Result<bool> ended = terminal ? at_terminal(repl, wrapper, output) : in_lines(repl, wrapper, output);
     PUNA_CHECK(repl.save());  // whatever ended it
     PUNA_CHECK(ended);
+    if (!options.json) note(fmt::format("seed {}", repl.seed()));
     return *ended ? exit_ok : exit_interrupted;
 }
 

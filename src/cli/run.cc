@@ -55,9 +55,13 @@ Result<int> RunCommand::execute(Output& output) {
     PUNA_CHECK(followed);
     const Transcript& transcript = *followed;
     if (session) report_session(transcript.started, session, engine.info());
-    // Whatever else fails: what was computed is kept.
-    if (transcript.finished.session) PUNA_CHECK(options_.session.write(*transcript.finished.session));
-    if (output.closed()) return exit_ok;
+    // What was computed is kept, whatever becomes of the output, and printed, whatever becomes of the session.
+    const auto saved =
+        transcript.finished.session ? options_.session.write(*transcript.finished.session) : Result<void>();
+    if (output.closed()) {
+        PUNA_CHECK(saved);
+        return exit_ok;
+    }
 
     const FinishReason reason = transcript.finished.reason;
     if (options_.json) {
@@ -74,6 +78,7 @@ Result<int> RunCommand::execute(Output& output) {
     if (reason == FinishReason::context) {
         note(fmt::format("the context of {} tokens is full: generation ended", engine.info().context_tokens));
     }
+    PUNA_CHECK(saved);
     return reason == FinishReason::cancelled ? exit_interrupted : exit_ok;
 }
 

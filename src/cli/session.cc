@@ -141,6 +141,7 @@ class SessionCommand : public Command {
         if (model_) {
             PUNA_TRY(const std::string path, required_model(model_));
             PUNA_TRY(const Model model, Model::load(path));
+            PUNA_CHECK(session.check_model(model));
             PUNA_TRY(text, model.decode(session.tokens(), {.special = true}));
         }
         if (json_) {

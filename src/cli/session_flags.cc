@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/atomic_file.h"
 #include "base/try.h"
 #include "cli/console.h"
 #include "cli/units.h"
@@ -36,7 +37,7 @@ void SessionFlags::declare_law_and_compression(Flags& flags) {
     flags.flag("--session-zstd", zstd, "Compress what is saved; read it back all the same.");
 }
 
-Result<void> SessionFlags::check(bool saved_by_command) const {
+Result<void> SessionFlags::check(bool has_commands) const {
     if (reuse != "append" && reuse != "prefix") {
         return Error{ErrorCode::invalid_argument,
                      fmt::format("--session-reuse takes append or prefix, not '{}'", reuse), ""};
@@ -45,9 +46,19 @@ Result<void> SessionFlags::check(bool saved_by_command) const {
         if (*path && (*path)->empty())
             return Error{ErrorCode::invalid_argument, "a session's file has an empty name", "give a path"};
     }
-    if (zstd && !writes() && !saved_by_command) {
+    if (zstd && !writes() && !has_commands) {
         return Error{ErrorCode::invalid_argument, "--session-zstd is given, and no session is saved",
                      "add --save-session FILE or --persist-session FILE"};
+    }
+    if ((any_law || reuse == "prefix") && !load && !persist && !has_commands) {
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("{} is given, and no session is loaded",
+                                 any_law ? "--session-any-law" : "--session-reuse prefix"),
+                     "add --load-session FILE or --persist-session FILE"};
+    }
+    // Now, and not when all is computed.
+    for (const auto* path : {&save, &persist}) {
+        if (*path) PUNA_CHECK(base::AtomicFile::create(**path));
     }
     return {};
 }
@@ -64,6 +75,8 @@ Result<std::optional<Session>> SessionFlags::open() const {
         }
         return std::optional<Session>();
     }
+    if (persist && load && *persist != *load)
+        note(fmt::format("--load-session is passed over: the session in \"{}\" goes on", *persist));
     return std::optional(std::move(session).value());
 }
 

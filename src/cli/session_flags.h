@@ -22,8 +22,9 @@ struct SessionFlags {
     void declare(Flags& flags);
     /// Without --session-reuse: a conversation is a list of messages, and reuses what it can.
     void declare_for_chat(Flags& flags);
-    /// `saved_by_command`: sessions may be saved though no flag says so. Errors: invalid_argument.
-    Result<void> check(bool saved_by_command = false) const;
+    /// `has_commands`: sessions may come and go though no flag says so. Errors: invalid_argument; io_error if no file
+    /// can be written where one is to be.
+    Result<void> check(bool has_commands = false) const;
     /// The session to go on from: that of --persist-session if its file exists, else that of --load-session; none if
     /// neither is given or there is no file yet. Errors: those of Session::load.
     Result<std::optional<Session>> open() const;

@@ -73,10 +73,7 @@ Result<void> check_session(const Request& request, const RequestLimits& limits) 
     const SessionData* const session = session_of(request);
     if (session == nullptr) return {};
     const SessionOrigin& engine = *limits.origin;
-    if (const std::string_view part = difference(session->origin.model, engine.model); !part.empty()) {
-        return mismatch(fmt::format("the session belongs to another model, with a difference in {}", part),
-                        "take the model file that the session was made with, or start a new session");
-    }
+    PUNA_CHECK(require_same(session->origin.model, engine.model));
     if (session->origin.kv_type != engine.kv_type) {
         const std::string_view stored = kernels::kv_type_name(session->origin.kv_type);
         return mismatch(fmt::format("the session's keys and values are {}, and this engine's are {}", stored,

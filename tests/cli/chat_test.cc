@@ -141,6 +141,34 @@ TEST_F(Chat, AnInterruptedTalkIsSaved) {
     EXPECT_GT(json_of({"session", "show", file("talk")})["tokens"], 20);
 }
 
+TEST_F(Chat, ATurnThatFailsLeavesTheOthersSaved) {
+    const std::string hello = "{\"role\": \"user\", \"content\": \"Hello!\"}\n";
+    const Outcome outcome = run_puna(chat({"--json", "--persist-session", file("talk"), "-n", "4"}),
+                                     {.input = hello + "no message\n" + hello});
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(last_error(outcome.err)["message"], HasSubstr("line 2"));
+    const Outcome later = run_puna(chat({"-p", "And now?", "-n", "4", "--load-session", file("talk")}));
+    EXPECT_THAT(later.err, HasSubstr("session loaded: 2 messages"));
+}
+
+TEST_F(Chat, SaysWhatIsWrongWithALine) {
+    const std::vector<std::pair<std::string, std::string>> lines = {
+        {"{\"role\": \"user\"", "not valid JSON"},
+        {"{\"content\": \"x\"}", "no role"},
+        {"{\"role\": \"user\"}", "no content"},
+        {"{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"x\"}]}", "content that is no text"},
+    };
+    for (const auto& [line, words] : lines) {
+        const Outcome outcome = run_puna(chat({"--json"}), {.input = line + "\n"});
+        EXPECT_EQ(outcome.exit_code, 2) << line;
+        EXPECT_THAT(outcome.err, HasSubstr(words)) << line;
+    }
+}
+
+TEST_F(Chat, ReportsTheSeedThatItDrew) {
+    EXPECT_THAT(run_puna(chat({"-n", "1"}), {.input = "Hi\n"}).err, HasSubstr("seed "));
+}
+
 // ---- A full context ----
 
 std::string many_turns(int count) {
@@ -177,6 +205,17 @@ TEST_F(Chat, ShiftGoesOnWithinAReply) {
     EXPECT_EQ(json["ids"].size(), 150U);
     EXPECT_EQ(json["finish_reason"], "length");
     EXPECT_THAT(outcome.err, HasSubstr("the context of 96 tokens is full: the 49 oldest are dropped"));
+}
+
+TEST_F(Chat, IsSavedThoughItIsLongerThanTheContext) {
+    for (const std::string policy : {"error", "truncate-oldest-turns", "shift"}) {
+        const Outcome outcome = run_puna(chat({"-p", "Count to one thousand.", "-n", "80", "--num-ctx-tokens", "64",
+                                               "--when-full", policy, "--ignore-eos", "--save-session", file(policy)}));
+        EXPECT_EQ(outcome.exit_code, 0) << policy << outcome.err;
+        const Outcome later = run_puna(chat({"-p", "Go on.", "-n", "2", "--load-session", file(policy)}));
+        EXPECT_EQ(later.exit_code, 0) << policy << later.err;
+        EXPECT_THAT(later.err, HasSubstr("session loaded: 2 messages"));
+    }
 }
 
 // ---- Reasoning and tools ----
@@ -435,6 +474,12 @@ TEST_F(ChatTerminal, AnswersAndTakesCommands) {
         {"/set samplers top-k,warmth", "there is no step 'warmth'"},
         {"/set samplers temperature,top-k", "samplers is temperature,top-k"},
         {"/set samplers default", "samplers is default"},
+        {"/set token-bias 5=-1,7=2", "token-bias is 5=-1,7=2"},
+        {"/set token-bias 999999=1", "token 999999"},
+        {"/set token-bias none", "token-bias is none"},
+        {"/set ignore-eos maybe", "on or off"},
+        {"/set ignore-eos on", "ignore-eos is on"},
+        {"/set ignore-eos off", "ignore-eos is off"},
         {"/set", "repeat-last-n"},
         {"/system Be kind.", "system: Be kind."},
         {"/system none", "no system message"},
@@ -570,6 +615,21 @@ TEST_F(ChatTerminal, SavesAndLoads) {
     ASSERT_TRUE(later.wait_for("taken back: " + paris));
     later.type("/exit\r");
     EXPECT_EQ(later.finish(), 0);
+}
+
+TEST_F(ChatTerminal, WhatWasTakenBackIsNotSaved) {
+    support::Terminal terminal = start({"-n", "2"});
+    ASSERT_TRUE(terminal.wait_for("> "));
+    ASSERT_TRUE(turn(terminal, paris));
+    ASSERT_TRUE(turn(terminal, "My secret is xyzzy."));
+    terminal.type("/undo\r");
+    ASSERT_TRUE(terminal.wait_for("taken back: My secret")) << terminal.screen();
+    terminal.type("/save " + file("talk") + "\r");
+    ASSERT_TRUE(terminal.wait_for("saved: 2 messages")) << terminal.screen();
+    EXPECT_EQ(leave(terminal), 0);
+    const Outcome shown = run_puna({"session", "show", file("talk"), "-m", demo()});
+    EXPECT_THAT(shown.out, HasSubstr(paris));
+    EXPECT_THAT(shown.out, Not(HasSubstr("xyzzy")));
 }
 
 TEST_F(ChatTerminal, GoesOnWithAnotherModel) {

@@ -72,6 +72,28 @@ TEST_F(Endings, InterruptedMeasurementsAreCancelled) {
     }
 }
 
+// A file that is opened would take the number of a stream that is closed, and be read or written in its place.
+TEST_F(Endings, ClosedStreamsAreErrorsAndNoFilesTakeTheirPlace) {
+    const auto closed = [&](const std::string& stream, std::vector<std::string> arguments) {
+        std::vector<std::string> command = {"/bin/sh", "-c", "exec \"$0\" \"$@\" " + stream + "&-"};
+        for (std::string& word : puna_command(std::move(arguments)))
+            command.push_back(std::move(word));
+        Process process(command);
+        const int code = process.finish();
+        return Outcome{code, process.out(), process.err()};
+    };
+    const Outcome no_input = closed("<", {"chat", demo(), "-n", "1"});
+    EXPECT_EQ(no_input.exit_code, 3);
+    EXPECT_EQ(no_input.out, "");
+    EXPECT_THAT(no_input.err, HasSubstr("standard input"));
+    const std::string session = folder_.path("closed.session");
+    const Outcome no_output = closed(">", {"run", "-m", tiny(), "-p", "the", "-n", "1", "--save-session", session});
+    EXPECT_EQ(no_output.exit_code, 1);
+    EXPECT_THAT(no_output.err, HasSubstr("standard output"));
+    EXPECT_EQ(closed("2>", {"run", "-m", tiny(), "-p", "the", "-n", "1", "--save-session", session}).exit_code, 0);
+    EXPECT_EQ(run_puna({"session", "verify", session}).exit_code, 0);
+}
+
 TEST_F(Endings, ClosedPipeExits0InSilence) {
     std::vector<std::string> command = endless();
     command.pop_back();  // without the dump

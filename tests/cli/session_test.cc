@@ -259,5 +259,46 @@ TEST_F(SessionCommands, ASnapshotOfLlamaRsBecomesASession) {
     EXPECT_FALSE(std::filesystem::exists(folder_.path("other")));
 }
 
+TEST_F(SessionCommands, WhereNothingCanBeWrittenIsAnErrorBeforeAnythingIsComputed) {
+    for (const std::string flag : {"--save-session", "--persist-session"}) {
+        for (const std::string& path : {file("nowhere/talk"), folder_.path("")}) {
+            const Outcome outcome = run_puna(run({"-p", "the", "-n", "4", flag, path}));
+            EXPECT_EQ(outcome.exit_code, 1) << path;
+            EXPECT_EQ(outcome.out, "") << path;
+            EXPECT_THAT(outcome.err, HasSubstr("cannot write"));
+        }
+    }
+}
+
+TEST_F(SessionCommands, TheAnswerIsPrintedThoughTheSessionCannotBeWritten) {
+    // Files of up to 512 or 1,024 bytes, as the shell counts, and no signal for what is longer.
+    std::vector<std::string> command = {"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""};
+    for (std::string& word : puna_command(run({"-p", "the", "-n", "4", "--json", "--save-session", file()})))
+        command.push_back(std::move(word));
+    support::Process process(command);
+    EXPECT_EQ(process.finish(), 1);
+    EXPECT_EQ(single_line(process.out())["ids"].size(), 4U);
+    EXPECT_EQ(last_error(process.err())["code"], "io_error");
+    EXPECT_FALSE(std::filesystem::exists(file()));
+}
+
+TEST_F(SessionCommands, FlagsAboutSessionsNeedOne) {
+    EXPECT_THAT(error_of(run({"-p", "the", "--session-any-law"}), 2)["message"], HasSubstr("--session-any-law"));
+    EXPECT_THAT(error_of(run({"-p", "the", "--session-reuse", "prefix"}), 2)["message"],
+                HasSubstr("--session-reuse prefix"));
+    run_puna(run({"-p", "the", "-n", "1", "--save-session", file("a")}));
+    run_puna(run({"-p", "the cat", "-n", "1", "--save-session", file("b")}));
+    const Outcome both =
+        run_puna(run({"-p", "", "-n", "1", "--persist-session", file("a"), "--load-session", file("b")}));
+    EXPECT_EQ(both.exit_code, 0);
+    EXPECT_THAT(both.err, HasSubstr("--load-session is passed over"));
+}
+
+TEST_F(SessionCommands, ShowsTheTextByItsOwnModelAlone) {
+    run_puna(run({"-p", "the", "-n", "2", "--save-session", file()}));
+    EXPECT_EQ(run_puna({"session", "show", file(), "-m", tiny()}).exit_code, 0);
+    EXPECT_EQ(error_of({"session", "show", file(), "-m", demo()}, 3)["code"], "session_mismatch");
+}
+
 }  // namespace
 }  // namespace puna::cli

@@ -114,7 +114,7 @@ void ChatCommand::declare(Flags& flags) {
 }
 
 Result<void> ChatCommand::check() {
-    PUNA_CHECK(files_.check(/*saved_by_command=*/!prompt_));
+    PUNA_CHECK(files_.check(/*has_commands=*/!prompt_));
     PUNA_CHECK(sampling_.check());
     PUNA_CHECK(replies_.check());
     PUNA_TRY(policy_, parse_full_policy(when_full_));

@@ -47,9 +47,9 @@ Result<ChatMessage> chat_message(const Json& json) {
         return string != nullptr;
     };
     const Json* const content = member(json, "content");
-    const bool says_nothing = content != nullptr && content->is_null();
-    if (!take("role", json, message.role) || (!take("content", json, message.content) && !says_nothing))
-        return malformed_at("no role or no content");
+    if (!take("role", json, message.role)) return malformed_at("no role");
+    if (content == nullptr) return malformed_at("no content");
+    if (!take("content", json, message.content) && !content->is_null()) return malformed_at("content that is no text");
     take("reasoning", json, message.reasoning);
     take("tool_call_id", json, message.tool_call_id);
     take("name", json, message.name);
@@ -106,7 +106,14 @@ std::string Conversation::system() const {
     return first_turn() == 1 ? messages_.front().content : std::string();
 }
 
+void Conversation::add(ChatMessage message) {
+    messages_.push_back(std::move(message));
+    sequence_.clear();
+}
+
 void Conversation::set_system(std::string text) {
+    if (text == system()) return;
+    sequence_.clear();
     if (first_turn() == 1) messages_.erase(messages_.begin());
     if (!text.empty()) messages_.insert(messages_.begin(), {"system", std::move(text)});
 }
@@ -283,6 +290,7 @@ std::optional<std::string> Conversation::undo() {
     std::string text = std::move(found->content);
     messages_.erase(found.base() - 1, messages_.end());
     hidden_ = std::min(hidden_, messages_.size() - first_turn());
+    sequence_.clear();  // what was taken back is in no session that is saved
     return text;
 }
 
@@ -308,6 +316,7 @@ Result<Session> Conversation::snapshot() {
     }
     request.max_tokens = 0;
     request.keep_session = true;
+    request.overflow = OverflowPolicy::truncate_start;  // it saves evaluating again; the conversation is its messages
     request.sampling = settings.sampling;
     request.sampler_state = sampler_state_;
     PUNA_TRY(Stream stream, engine_.submit(std::move(request)));

@@ -59,7 +59,7 @@ class Conversation {
     void set_system(std::string text);
     std::string system() const;
     /// A message that asks for no reply.
-    void add(ChatMessage message) { messages_.push_back(std::move(message)); }
+    void add(ChatMessage message);
 
     /// The reply to `text`, which is among the messages then, as is `text`. An interrupted reply is kept as far as it
     /// came. After an error the conversation is as before. Errors: context_overflow, invalid_argument (the template
@@ -111,7 +111,7 @@ class Conversation {
     std::size_t hidden_ = 0;             // messages behind the system message that the model does not see
     SamplerState sampler_state_;
     ParsedMessage parsed_;
-    std::vector<TokenId> sequence_;  // prompt and reply of the last turn, as the cache has them
+    std::vector<TokenId> sequence_;  // the conversation as the cache has it; empty if that is not known
 };
 
 }  // namespace puna::cli

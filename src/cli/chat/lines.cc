@@ -13,7 +13,10 @@ namespace puna::cli {
 namespace {
 
 Result<ChatMessage> parse_message(const std::string& line, std::size_t number) {
-    auto message = chat_message(Json::parse(line, nullptr, /*allow_exceptions=*/false));
+    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    auto message = json.is_discarded() ? Result<ChatMessage>(Error{ErrorCode::invalid_argument, "it is not valid JSON",
+                                                                   R"(a line is {"role": "user", "content": "Hello"})"})
+                                       : chat_message(json);
     if (message.ok()) return message;
     return Error{ErrorCode::invalid_argument,
                  fmt::format("line {} of standard input is no message: {}", number, message.error().message),
@@ -33,16 +36,13 @@ Result<bool> answer(ChatSession& chat, Turn turn, const std::string& question, b
     return transcript->finished.reason != FinishReason::cancelled;
 }
 
-}  // namespace
-
-Result<int> talk_in_lines(ChatSession& chat, bool json) {
-    const ReadingInterrupts interrupts;
-    LineSource lines(interrupts);
+/// Turns until the input or the output is at its end. False: it was interrupted.
+Result<bool> take_turns(ChatSession& chat, LineSource& lines, bool json) {
     std::size_t number = 0;
     bool goes_on = true;
     while (goes_on && !chat.output.closed()) {
         PUNA_TRY(const std::optional<std::string> line, lines.next());
-        if (!line) break;
+        if (!line) return !lines.interrupted();
         ++number;
         if (line->empty()) continue;
         if (!json) {
@@ -62,9 +62,20 @@ Result<int> talk_in_lines(ChatSession& chat, bool json) {
             }
         }
     }
-    PUNA_CHECK(chat.save());
-    const bool interrupted = lines.interrupted() || (!goes_on && !chat.output.closed());
-    return interrupted ? exit_interrupted : exit_ok;
+    return chat.output.closed();
+}
+
+}  // namespace
+
+Result<int> talk_in_lines(ChatSession& chat, bool json) {
+    const ReadingInterrupts interrupts;
+    LineSource lines(interrupts);
+    const Result<bool> ended = take_turns(chat, lines, json);
+    PUNA_CHECK(chat.save());  // whatever ended it
+    PUNA_CHECK(ended);
+    if (!json && !chat.conversation.messages().empty())
+        note(fmt::format("seed {}", chat.conversation.settings.sampling.seed.value_or(0)));
+    return *ended ? exit_ok : exit_interrupted;
 }
 
 }  // namespace puna::cli

@@ -17,6 +17,7 @@
 #include "base/text_file.h"
 #include "base/try.h"
 #include "cli/flags.h"
+#include "cli/sampling_flags.h"
 #include "cli/sampling_parameters.h"
 #include "cli/suggest.h"
 #include "cli/units.h"
@@ -62,6 +63,27 @@ Result<void> set_samplers(Conversation::Settings& settings, std::string_view val
     return {};
 }
 
+Result<void> set_token_bias(Conversation::Settings& settings, std::string_view value) {
+    settings.sampling.logit_bias.clear();
+    if (value == "none") return {};
+    PUNA_TRY(settings.sampling.logit_bias, parse_token_bias(value));
+    return {};
+}
+
+std::string bias_words(const SamplingOptions& sampling) {
+    std::string words;
+    for (const auto& [id, bias] : sampling.logit_bias)
+        words += fmt::format("{}{}={}", words.empty() ? "" : ",", id, bias);
+    return words.empty() ? "none" : words;
+}
+
+Result<void> set_ignore_end(Conversation::Settings& settings, std::string_view value) {
+    if (value != "on" && value != "off")
+        return usage_error(fmt::format("ignore-eos is on or off, not '{}'", value), "");
+    settings.sampling.ignore_end = value == "on";
+    return {};
+}
+
 std::vector<Parameter> make_parameters() {
     using Settings = Conversation::Settings;
     std::vector<Parameter> all;
@@ -72,6 +94,10 @@ std::vector<Parameter> make_parameters() {
                        },
                        [&parameter](const Settings& settings) { return parameter.show(settings.sampling); }});
     }
+    all.push_back(
+        {"token-bias", set_token_bias, [](const Settings& settings) { return bias_words(settings.sampling); }});
+    all.push_back({"ignore-eos", set_ignore_end,
+                   [](const Settings& settings) { return std::string(settings.sampling.ignore_end ? "on" : "off"); }});
     all.push_back({"samplers", set_samplers,
                    [](const Settings& settings) { return samplers_words(settings.sampling.samplers); }});
     all.push_back({"seed",

@@ -1,5 +1,7 @@
 #include "engine/session/fingerprint.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <variant>
 #include <vector>
@@ -113,6 +115,14 @@ std::string_view difference(const ModelFingerprint& a, const ModelFingerprint& b
     if (a.parameters != b.parameters) return "its hyper-parameters";
     if (a.tensors != b.tensors) return "its weights";
     return {};
+}
+
+Result<void> require_same(const ModelFingerprint& stored, const ModelFingerprint& present) {
+    const std::string_view part = difference(stored, present);
+    if (part.empty()) return {};
+    return Error{ErrorCode::session_mismatch,
+                 fmt::format("the session belongs to another model, with a difference in {}", part),
+                 "take the model file that the session was made with, or start a new session"};
 }
 
 }  // namespace puna::engine

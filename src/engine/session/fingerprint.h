@@ -46,4 +46,7 @@ Result<ModelFingerprint> fingerprint(const models::Model& model, const text::Voc
 /// What tells the two apart, for people: "its tokenizer"; empty if nothing does.
 std::string_view difference(const ModelFingerprint& a, const ModelFingerprint& b);
 
+/// Whether a session of `stored` may be used with `present`. Errors: session_mismatch, with what differs.
+Result<void> require_same(const ModelFingerprint& stored, const ModelFingerprint& present);
+
 }  // namespace puna::engine
