@@ -19,8 +19,13 @@ std::string terminal_text(std::string_view text) {
     return shown;
 }
 
+bool obeys_escapes() {
+    const auto terminal = base::environment_variable("TERM");
+    return terminal && *terminal != "dumb";
+}
+
 std::string dimmed(std::string text, int descriptor) {
-    if (::isatty(descriptor) != 1 || base::environment_variable("NO_COLOR")) return text;
+    if (::isatty(descriptor) != 1 || !obeys_escapes() || base::environment_variable("NO_COLOR")) return text;
     return "\x1b[2m" + std::move(text) + "\x1b[0m";
 }
 

@@ -10,7 +10,10 @@ namespace puna::cli {
 /// windows or answer for the user. Whole UTF-8 sequences are taken and given.
 std::string terminal_text(std::string_view text);
 
-/// `text` set back, where `descriptor` (stderr) is a terminal and NO_COLOR is not set (no-color.org).
+/// Whether the terminal obeys escape sequences: TERM names one, and not "dumb".
+bool obeys_escapes();
+
+/// `text` set back, where `descriptor` (stderr) is a terminal that can do so and NO_COLOR is not set (no-color.org).
 std::string dimmed(std::string text, int descriptor = 2);
 
 }  // namespace puna::cli

@@ -566,6 +566,26 @@ TEST_F(ChatTerminal, KnowsWideAndCombiningCharacters) {
     EXPECT_EQ(leave(terminal), 0);
 }
 
+TEST_F(ChatTerminal, ALetterAndItsAccentAreOneCharacter) {
+    const std::string accent = "\xCC\x81";
+    support::Terminal terminal = start({"-n", "2"});
+    ASSERT_TRUE(terminal.wait_for("> "));
+    // Backspace takes both; then the line is drawn anew from its start, where a letter is put in.
+    ASSERT_TRUE(turn(terminal, "e" + accent + "xo" + accent + "\x7F\x01y"));
+    terminal.type("/undo\r");
+    ASSERT_TRUE(terminal.wait_for("taken back: ye" + accent + "x\r\n")) << terminal.screen();
+    // From the history too.
+    ASSERT_TRUE(terminal.wait_for("> "));
+    ASSERT_TRUE(turn(terminal, "\x1b[A\x1b[A\x7F\x7Fz"));
+    terminal.type("/undo\r");
+    ASSERT_TRUE(terminal.wait_for("taken back: yz\r\n")) << terminal.screen();
+    ASSERT_TRUE(terminal.wait_for("> "));
+    ASSERT_TRUE(turn(terminal, "\x1b[200~a" + accent + "b\x1b[201~\x7F\x7Fz"));
+    terminal.type("/undo\r");
+    ASSERT_TRUE(terminal.wait_for("taken back: z\r\n")) << terminal.screen();
+    EXPECT_EQ(leave(terminal), 0);
+}
+
 TEST_F(ChatTerminal, CompletesCommandsAndKeepsAHistory) {
     support::Terminal terminal = start({"-n", "2"});
     ASSERT_TRUE(terminal.wait_for("> "));
@@ -630,6 +650,16 @@ TEST_F(ChatTerminal, WhatWasTakenBackIsNotSaved) {
     const Outcome shown = run_puna({"session", "show", file("talk"), "-m", demo()});
     EXPECT_THAT(shown.out, HasSubstr(paris));
     EXPECT_THAT(shown.out, Not(HasSubstr("xyzzy")));
+}
+
+TEST_F(ChatTerminal, ADumbTerminalGetsNoEscapes) {
+    support::Terminal terminal(puna_command({"chat", demo(), "--temp", "0", "-n", "2"}),
+                               {"TERM=dumb", "HOME=" + folder_.path(""), "LC_ALL=C.UTF-8"});
+    ASSERT_TRUE(terminal.wait_for("> "));
+    ASSERT_TRUE(turn(terminal, "Hi"));
+    EXPECT_THAT(terminal.screen(), Not(HasSubstr("\x1b")));
+    terminal.type("/exit\r");
+    EXPECT_EQ(terminal.finish(), 0);
 }
 
 TEST_F(ChatTerminal, GoesOnWithAnotherModel) {

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <histedit.h>
+#include <langinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
@@ -16,7 +18,10 @@
 #include <utility>
 
 #include "base/system_error.h"
+#include "cli/chat/stand_ins.h"
 #include "cli/console.h"
+#include "cli/terminal_text.h"
+#include "text/unicode/utf8.h"
 
 namespace puna::cli {
 namespace {
@@ -25,6 +30,8 @@ constexpr int history_entries = 1000;
 constexpr std::string_view block_mark = R"(""")";
 // A terminal that was asked to sends these around what is pasted.
 constexpr std::wstring_view paste_end = L"\x1b[201~";
+// What libedit is told in the place of a code point without a width: a key that combines it with what is before it.
+constexpr std::wstring_view combine_key = L"\x1b[999~";
 constexpr std::string_view ask_for_paste_marks = "\x1b[?2004h";
 constexpr std::string_view no_paste_marks = "\x1b[?2004l";
 
@@ -33,6 +40,9 @@ struct EditLineEnd {
 };
 struct HistoryEnd {
     void operator()(History* history) const { history_end(history); }
+};
+struct FileEnd {
+    void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
 }  // namespace
@@ -43,7 +53,15 @@ struct LineEditor::State {
     Completer completer;
     std::string history_file;
     std::string prompt;
+    StandIns stand_ins;
+    bool combines = false;  // whether they are used: the keys are emacs's, and characters are UTF-8
+    bool pasting = false;
+    wchar_t combining = 0;                         // what combine_key stands for
+    std::wstring_view queued;                      // keys that come before those of the terminal
+    std::string recalled;                          // the history's entry that libedit has
+    std::string unwritten;                         // the beginning of a character
     std::unique_ptr<History, HistoryEnd> history;  // outlives the editor, which reads it
+    std::unique_ptr<std::FILE, FileEnd> screen;    // and so does what it writes to
     std::unique_ptr<EditLine, EditLineEnd> edit;
 };
 
@@ -59,6 +77,11 @@ LineEditor::State& state_of(EditLine* edit) {
 /// falls between the looking for one and the waiting.
 int next_character(EditLine* edit, wchar_t* character) {
     LineEditor::State& state = state_of(edit);
+    if (!state.queued.empty()) {
+        *character = state.queued.front();
+        state.queued.remove_prefix(1);
+        return 1;
+    }
     std::mbstate_t partial = {};
     while (true) {
         if (!state.interrupts.wait_for_input()) {
@@ -71,7 +94,13 @@ int next_character(EditLine* edit, wchar_t* character) {
         if (got <= 0) return static_cast<int>(got);
         const std::size_t used = std::mbrtowc(character, &byte, 1, &partial);
         if (used == static_cast<std::size_t>(-2)) continue;  // more bytes of it are to come
-        if (used != static_cast<std::size_t>(-1)) return 1;
+        if (used != static_cast<std::size_t>(-1)) {
+            if (state.combines && !state.pasting && *character != 0 && ::wcwidth(*character) == 0) {
+                state.combining = std::exchange(*character, combine_key.front());
+                state.queued = combine_key.substr(1);
+            }
+            return 1;
+        }
         partial = {};  // no character: passed over
     }
 }
@@ -80,10 +109,59 @@ char* prompt_of(EditLine* edit) {
     return state_of(edit).prompt.data();
 }
 
+/// What libedit draws, with the characters in the place of their stand-ins.
+ssize_t write_to_screen(void* cookie, const char* bytes, std::size_t size) {
+    auto& state = *static_cast<LineEditor::State*>(cookie);
+    state.unwritten.append(bytes, size);
+    const std::size_t whole = text::settled_length(state.unwritten);
+    const std::string shown = state.stand_ins.expanded(std::string_view(state.unwritten).substr(0, whole));
+    state.unwritten.erase(0, whole);
+    for (std::string_view rest = shown; !rest.empty();) {
+        const ssize_t written = ::write(STDOUT_FILENO, rest.data(), rest.size());
+        if (written < 0 && errno != EINTR) return 0;
+        if (written > 0) rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return static_cast<ssize_t>(size);
+}
+
+/// The history, as libedit asks for it: each entry with stand-ins.
+int recall(void* data, HistEvent* event, int operation, ...) {
+    auto& state = *static_cast<LineEditor::State*>(data);
+    std::va_list arguments;
+    va_start(arguments, operation);
+    void* const argument = va_arg(arguments, void*);
+    va_end(arguments);
+    const int result = history(state.history.get(), event, operation, argument);
+    if (result < 0 || event->str == nullptr) return result;
+    state.recalled = state.combines ? state.stand_ins.contracted(event->str) : event->str;
+    event->str = state.recalled.c_str();
+    return result;
+}
+
 /// The text up to the cursor.
 std::string before_cursor(EditLine* edit) {
     const LineInfo* const info = el_line(edit);
-    return {info->buffer, info->cursor};
+    return state_of(edit).stand_ins.expanded({info->buffer, info->cursor});
+}
+
+/// False: there was no room for it.
+bool insert(EditLine* edit, std::string_view text) {
+    LineEditor::State& state = state_of(edit);
+    const std::string inserted = state.combines ? state.stand_ins.contracted(text) : std::string(text);
+    return el_insertstr(edit, inserted.c_str()) == 0;
+}
+
+/// Joins a code point without a width to the character before it.
+unsigned char combine(EditLine* edit, int) {
+    const LineInfoW* const info = el_wline(edit);
+    std::string character;
+    if (info->cursor > info->buffer) {
+        text::append_utf8(character, static_cast<char32_t>(info->cursor[-1]));
+        character = state_of(edit).stand_ins.expanded(character);
+        el_deletestr(edit, 1);
+    }
+    text::append_utf8(character, static_cast<char32_t>(state_of(edit).combining));
+    return insert(edit, character) ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
 std::string common_start(const std::vector<std::string>& words) {
@@ -99,9 +177,9 @@ unsigned char complete(EditLine* edit, int) {
     const std::vector<std::string> words = state_of(edit).completer(line);
     if (words.empty()) return CC_REFRESH_BEEP;
     const std::string common = common_start(words);
-    std::string insert = common.substr(std::min(line.size() - word_begin, common.size()));
-    if (words.size() == 1 && !words.front().ends_with('/')) insert += ' ';
-    if (!insert.empty()) return el_insertstr(edit, insert.c_str()) == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
+    std::string rest = common.substr(std::min(line.size() - word_begin, common.size()));
+    if (words.size() == 1 && !words.front().ends_with('/')) rest += ' ';
+    if (!rest.empty()) return insert(edit, rest) ? CC_REFRESH : CC_REFRESH_BEEP;
     std::string list = "\r\n";
     for (const std::string& word : words)
         list += word + "  ";
@@ -113,15 +191,22 @@ unsigned char complete(EditLine* edit, int) {
 unsigned char paste(EditLine* edit, int) {
     std::wstring text;
     wchar_t character = 0;
+    state_of(edit).pasting = true;
     while (el_wgetc(edit, &character) == 1) {
         text += character == L'\r' ? L'\n' : character;
         if (!text.ends_with(paste_end)) continue;
         text.resize(text.size() - paste_end.size());
         break;
     }
+    state_of(edit).pasting = false;
     while (text.ends_with(L'\n'))
         text.pop_back();
-    return text.empty() || el_winsertstr(edit, text.c_str()) == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
+    if (!state_of(edit).combines)
+        return text.empty() || el_winsertstr(edit, text.c_str()) == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
+    std::string bytes;
+    for (const wchar_t each : text)
+        text::append_utf8(bytes, static_cast<char32_t>(each));
+    return bytes.empty() || insert(edit, bytes) ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
 }  // namespace
@@ -129,7 +214,7 @@ unsigned char paste(EditLine* edit, int) {
 LineEditor::LineEditor(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 LineEditor::~LineEditor() {
-    talk(no_paste_marks);
+    if (obeys_escapes()) talk(no_paste_marks);
 }
 
 Result<std::unique_ptr<LineEditor>> LineEditor::create(const ReadingInterrupts& interrupts, Completer completer,
@@ -140,7 +225,11 @@ Result<std::unique_ptr<LineEditor>> LineEditor::create(const ReadingInterrupts& 
     state->completer = std::move(completer);
     state->history_file = std::move(history_file);
     state->history.reset(history_init());
-    state->edit.reset(el_init("puna", stdin, stdout, stderr));
+    state->screen.reset(::fopencookie(state.get(), "w",
+                                      {.read = nullptr, .write = write_to_screen, .seek = nullptr, .close = nullptr}));
+    if (state->screen != nullptr)
+        state->edit.reset(
+            el_init_fd("puna", stdin, state->screen.get(), stderr, STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO));
     if (state->history == nullptr || state->edit == nullptr) {
         return Error{ErrorCode::io_error, "this terminal cannot be used for editing lines",
                      "set TERM, or pipe the text in"};
@@ -155,13 +244,19 @@ Result<std::unique_ptr<LineEditor>> LineEditor::create(const ReadingInterrupts& 
     el_set(edit, EL_GETCFN, next_character);
     el_set(edit, EL_PROMPT, prompt_of);
     el_set(edit, EL_EDITOR, "emacs");
-    el_set(edit, EL_HIST, history, state->history.get());
+    el_set(edit, EL_HIST, recall, state.get());
     el_set(edit, EL_ADDFN, "puna-complete", "Complete a command", complete);
     el_set(edit, EL_ADDFN, "puna-paste", "Take a paste", paste);
+    el_set(edit, EL_ADDFN, "puna-combine", "Join an accent to its letter", combine);
     el_set(edit, EL_BIND, "^I", "puna-complete", nullptr);
+    el_set(edit, EL_BIND, "\x1b[999~", "puna-combine", nullptr);
     el_set(edit, EL_BIND, "\x1b[200~", "puna-paste", nullptr);
     el_set(edit, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     el_source(edit, nullptr);  // ~/.editrc, if there is one
+    const char* keys = nullptr;
+    el_get(edit, EL_EDITOR, &keys);
+    state->combines =
+        keys != nullptr && std::string_view(keys) == "emacs" && std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
     return std::unique_ptr<LineEditor>(new LineEditor(std::move(state)));
 }
 
@@ -169,20 +264,20 @@ LineEditor::Line LineEditor::read(const std::string& prompt) {
     state_->prompt = prompt;
     EditLine* const edit = state_->edit.get();
     el_resize(edit);  // the window may have changed while a reply came
-    talk(ask_for_paste_marks);
+    if (obeys_escapes()) talk(ask_for_paste_marks);
     int count = 0;
     state_->interrupted = false;
     // Before the prompt stands there: what is typed at it must not meet the terminal's own line editing, which makes
     // something else of Ctrl-D. (libedit does it later where something was typed ahead.)
     el_set(edit, EL_PREP_TERM, 1);
     const char* const got = el_gets(edit, &count);
-    talk(no_paste_marks);
+    if (obeys_escapes()) talk(no_paste_marks);
     if (got == nullptr || count <= 0 || state_->interrupted) {
         if (!state_->interrupted) return {Line::Kind::end, {}};
         el_reset(edit);
         return {Line::Kind::interrupted, {}};
     }
-    std::string text(got, static_cast<std::size_t>(count));
+    std::string text = state_->stand_ins.expanded({got, static_cast<std::size_t>(count)});
     if (text.ends_with('\n')) text.pop_back();
     return {Line::Kind::text, std::move(text)};
 }
