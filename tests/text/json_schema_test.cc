@@ -80,6 +80,48 @@ TEST(JsonSchema, ObjectsHaveTheirPropertiesInOrder) {
     });
 }
 
+TEST(JsonSchema, AChoiceThatLeadsBackToItselfSaysNothing) {
+    check({
+        {R"({"anyOf":[{"$ref":"#"},{"type":"null"}]})", {"null"}, {"true", "1", "[]"}},
+        {R"({"$ref":"#/$defs/a","$defs":{"a":{"anyOf":[{"$ref":"#/$defs/b"},{"type":"null"}]},
+                                         "b":{"anyOf":[{"$ref":"#/$defs/a"},{"const":true}]}}})",
+         {"null", "true"},
+         {"false", "1"}},
+        {R"({"type":"array","items":{"$ref":"#/$defs/e"},
+             "$defs":{"e":{"anyOf":[{"type":"null"},{"allOf":[{"$ref":"#/$defs/e"}]}]}}})",
+         {"[]", "[null, null]"},
+         {"[0]", "[true]"}},
+        // Here it is the same schema, but each of its choices is made.
+        {R"({"allOf":[{"$ref":"#/$defs/x"}],"anyOf":[{"$ref":"#/$defs/x"},{"type":"string"}],
+             "$defs":{"x":{"anyOf":[{"type":"integer"},{"const":"a"}]}}})",
+         {"1", R"("a")"},
+         {R"("b")", "true"}},
+    });
+}
+
+TEST(JsonSchema, WhatMatchesNothingIsNoBranch) {
+    check({
+        {R"({"anyOf":[{"enum":["a"],"minLength":5,"maxLength":3},{"type":"null"}]})", {"null"}, {R"("a")"}},
+        {R"({"anyOf":[{"enum":[1],"minimum":5,"maximum":3},{"type":"null"}]})", {"null"}, {"1"}},
+        {R"({"anyOf":[{"type":"string","pattern":"[]"},{"type":"null"}]})", {"null"}, {R"("")"}},
+        {R"({"type":"object","properties":{"a":{"enum":["x"],"type":"string","format":"date","maxLength":5}}})",
+         {"{}"},
+         {R"({"a":"x"})"}},
+        {R"({"anyOf":[{"type":"number","minimum":0.5,"maximum":0.25},{"type":"null"}]})", {"null"}, {"0.3", "0.5"}},
+    });
+}
+
+TEST(JsonSchema, ValuesBesideOtherKeywordsAreComparedAsValues) {
+    check({
+        {R"({"const":1e-6,"exclusiveMinimum":0})", {"1e-06"}, {"0"}},
+        {R"({"enum":[0.5,1e-7,-1],"minimum":0})", {"0.5", "1e-07"}, {"-1"}},
+        {R"({"enum":[9999999999999999999,1],"minimum":2})", {"9999999999999999999"}, {"1"}},
+        {R"({"enum":[3,4,6.0,7.5],"multipleOf":3})", {"3", "6"}, {"4", "7.5"}},
+        {R"({"enum":["\u0001","a","bb"],"minLength":1,"pattern":"^[^b]$"})", {R"("\u0001")", R"("a")"}, {R"("bb")"}},
+        {R"({"enum":["äö","äöü"],"maxLength":2})", {R"("äö")"}, {R"("äöü")"}},
+    });
+}
+
 TEST(JsonSchema, Arrays) {
     check({
         {R"({"type":"array","items":{"type":"integer"},"minItems":2,"maxItems":3})",
@@ -373,6 +415,17 @@ TEST(JsonSchema, WhatIsNotSupportedIsRefusedByNameAndPlace) {
         {R"({"const":1e300})", "exact"},
         {R"({"type":"number","minimum":0.12345678901234567})", "digits"},
         {R"({"properties":{"a":{}},"minProperties":3})", "minProperties"},
+        {R"({"type":"object","additionalProperties":{},"minProperties":2})", "minProperties"},
+        {R"({"type":"object","minProperties":1,"maxProperties":0})", "no value"},
+        {R"({"type":"number","minimum":0.5,"maximum":0.25})", "no value"},
+        {R"({"type":"number","minimum":-0.25,"maximum":-0.5})", "no value"},
+        {R"({"type":"number","exclusiveMinimum":0.5,"maximum":0.5})", "no value"},
+        {R"({"type":"number","minimum":0.12345678901234,"exclusiveMaximum":100000})", "digits"},
+        {R"({"type":"number","exclusiveMinimum":-1000000,"maximum":-1e-12})", "digits"},
+        {R"({"anyOf":[{"$ref":"#"}]})", "no value"},
+        {R"({"enum":["a"],"minLength":5,"maxLength":3})", "no value"},
+        {R"({"type":"string","pattern":"[]"})", "no value"},
+        {R"({"pattern":"[\\d-x]"})", "range"},
         {R"(false)", "no value"},
         {R"({"type":"string","enum":[1]})", "no value"},
         {R"({"type":"integer","minimum":3,"maximum":2})", "no value"},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <map>
 #include <memory>
@@ -36,6 +37,11 @@ bool apart(const Facets& a, const Facets& b) {
     return below(a.max, b.min) || below(b.max, a.min);
 }
 
+/// Whether the error says of a grammar that it is one of nothing.
+bool matches_nothing(const Error& error) {
+    return error.message.find("no text matches") != std::string::npos;
+}
+
 class SchemaCompiler {
   public:
     explicit SchemaCompiler(const SchemaDocument& document) : document_(document), json_(builder_) {}
@@ -50,11 +56,13 @@ class SchemaCompiler {
             if (rules_.size() > max_rules) return document_.fail(document_.root(), "needs too many rules");
         }
         auto grammar = builder_.compile(root);
-        if (grammar.ok() || grammar.error().message.find("no text matches") == std::string::npos) return grammar;
+        if (grammar.ok() || !matches_nothing(grammar.error())) return grammar;
         return document_.fail(document_.root(), "allows no value at all", "check what its keywords ask together");
     }
 
   private:
+    using Patterns = std::vector<std::shared_ptr<const Grammar>>;
+
     /// A member of an object: its name and what its value must be.
     struct Member {
         std::string name;
@@ -237,15 +245,23 @@ class SchemaCompiler {
             };
             return json_.string(length(facets.min_length), length(facets.max_length));
         }
+        PUNA_TRY(const std::optional<std::vector<Grammar>> patterns, patterns_of(facets));
+        if (!patterns) return never();
+        auto text = json_.string_like(*patterns, facets.min_length, facets.max_length);
+        if (!text.ok()) return at(facets, std::move(text).error());
+        return *text;
+    }
+
+    /// Those of a string; nullopt if one of them matches nothing.
+    Result<std::optional<std::vector<Grammar>>> patterns_of(const Facets& facets) const {
         std::vector<Grammar> patterns;
         for (const std::string& pattern : facets.patterns) {
             auto grammar = compile_regex_search(pattern);
+            if (!grammar.ok() && matches_nothing(grammar.error())) return std::optional<std::vector<Grammar>>();
             if (!grammar.ok()) return at(facets, std::move(grammar).error());
             patterns.push_back(std::move(grammar).value());
         }
-        auto text = json_.string_like(patterns, facets.min_length, facets.max_length);
-        if (!text.ok()) return at(facets, std::move(text).error());
-        return *text;
+        return std::optional(std::move(patterns));
     }
 
     // "[" and items, the first of which are those of prefixItems; a rule for each of them, so that nothing nests.
@@ -298,6 +314,12 @@ class SchemaCompiler {
         PUNA_TRY(const std::vector<Member> members, members_of(facets));
         const std::optional<Conjunction> others = other_members(facets);
         const auto required = static_cast<std::uint64_t>(std::ranges::count(members, true, &Member::required));
+        if (facets.max_properties < std::max(facets.min_properties, required)) return never();
+        if (members.empty() && others && facets.min_properties > 1) {
+            return document_.fail(*facets.parts.front().schema,
+                                  "has minProperties over 1 for properties of any name, which is not supported",
+                                  "a name may come twice and counts once; give the properties names");
+        }
         if (members.empty() && others)
             return builder_.sequence({bytes("{"), map(facets, *others), json_.space(), bytes("}")});
         if (facets.min_properties > required || (facets.max_properties < members.size()) ||
@@ -331,18 +353,18 @@ class SchemaCompiler {
         return builder_.sequence({bytes("{"), first, json_.space(), bytes("}")});
     }
 
-    /// Members of any name, as many as min- and maxProperties say.
+    /// Members of any name, as many as min- and maxProperties say. That names differ is more than a grammar can ask, so
+    /// that no more than one of them is sure.
     Id map(const Facets& facets, const Conjunction& value) {
         const Id one =
             builder_.sequence({json_.space(), json_.string(0, unbounded), bytes(":"), json_.space(), value_of(value)});
-        if (facets.min_properties > facets.max_properties) return never();
         if (facets.max_properties == 0) return builder_.sequence({});
         const auto limit = [](std::uint64_t count) {
             return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, unbounded - 1));
         };
-        const Id more = builder_.repeat(
-            builder_.sequence({bytes(","), one}), limit(facets.min_properties > 0 ? facets.min_properties - 1 : 0),
-            facets.max_properties == no_limit ? unbounded : limit(facets.max_properties - 1));
+        const Id more =
+            builder_.repeat(builder_.sequence({bytes(","), one}), 0,
+                            facets.max_properties == no_limit ? unbounded : limit(facets.max_properties - 1));
         const Id some = builder_.sequence({one, more});
         return facets.min_properties == 0 ? builder_.repeat(some, 0, 1) : some;
     }
@@ -384,36 +406,52 @@ class SchemaCompiler {
         return out;
     }
 
-    // enum and const: those values that what stands beside them allows, as a grammar of it alone says.
+    // enum and const: those values that what stands beside them allows.
     Result<Id> values(const Facets& facets) {
-        std::shared_ptr<const Grammar> beside;
-        if ((facets.mentioned & facets.types) != 0) {
-            if ((facets.mentioned & facets.types & (array_type | object_type)) != 0) {
-                return document_.fail(*facets.parts.front().schema,
-                                      "has arrays or objects in enum or const beside other keywords for them",
-                                      "leave the other keywords out: the values say it all");
-            }
-            SchemaCompiler scalar(document_);
-            PUNA_TRY(std::vector<Id> choices, scalar.scalars(facets));
-            const std::uint32_t root = scalar.builder_.add_rule();
-            scalar.builder_.define(root, scalar.builder_.choice(std::move(choices)));
-            PUNA_TRY(Grammar grammar, scalar.builder_.compile(root));
-            beside = std::make_shared<const Grammar>(std::move(grammar));
+        if ((facets.mentioned & facets.types & (array_type | object_type)) != 0) {
+            return document_.fail(*facets.parts.front().schema,
+                                  "has arrays or objects in enum or const beside other keywords for them",
+                                  "leave the other keywords out: the values say it all");
+        }
+        Patterns patterns;
+        if ((facets.types & string_type) != 0) {
+            PUNA_TRY(std::optional<std::vector<Grammar>> grammars, patterns_of(facets));
+            if (!grammars) return never();
+            for (Grammar& grammar : *grammars)
+                patterns.push_back(std::make_shared<const Grammar>(std::move(grammar)));
         }
         std::vector<Id> choices;
         std::set<std::string> seen;
         for (const Json* const value : facets.values) {
-            const std::string text = spelled(*value);
-            if (!seen.insert(text).second) continue;
-            if (beside != nullptr && !value->is_structured()) {
-                Matcher matcher(beside);
-                const bool matches =
-                    std::ranges::all_of(text, [&](char c) { return matcher.advance(static_cast<std::uint8_t>(c)); });
-                if (!matches || !matcher.accepts()) continue;
-            }
-            choices.push_back(bytes(text));
+            if (value->is_number() && !allows_number(facets, *value)) continue;
+            if (value->is_string() && !allows_string(facets, patterns, value->get_ref<const std::string&>())) continue;
+            if (const std::string text = spelled(*value); seen.insert(text).second) choices.push_back(bytes(text));
         }
         return builder_.choice(std::move(choices));
+    }
+
+    static bool allows_number(const Facets& facets, const Json& value) {
+        const auto number = value.get<double>();
+        if (facets.min && (number < facets.min->value || (number == facets.min->value && facets.min->exclusive)))
+            return false;
+        if (facets.max && (number > facets.max->value || (number == facets.max->value && facets.max->exclusive)))
+            return false;
+        if (!facets.whole) return true;
+        if (value.is_number_unsigned()) return value.get<std::uint64_t>() % facets.multiple == 0;
+        if (value.is_number_integer())
+            return value.get<std::int64_t>() % static_cast<std::int64_t>(facets.multiple) == 0;
+        return std::fmod(number, static_cast<double>(facets.multiple)) == 0;
+    }
+
+    static bool allows_string(const Facets& facets, const Patterns& patterns, const std::string& text) {
+        const auto begins_character = [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80; };
+        const auto length = static_cast<std::uint64_t>(std::ranges::count_if(text, begins_character));
+        if (length < facets.min_length || length > facets.max_length) return false;
+        return std::ranges::all_of(patterns, [&](const std::shared_ptr<const Grammar>& pattern) {
+            Matcher matcher(pattern);
+            return std::ranges::all_of(text, [&](char c) { return matcher.advance(static_cast<std::uint8_t>(c)); }) &&
+                   matcher.accepts();
+        });
     }
 
     static std::string spelled(const Json& value) {

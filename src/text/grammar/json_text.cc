@@ -413,9 +413,12 @@ Result<JsonText::Id> JsonText::number(std::optional<Bound> min, std::optional<Bo
         return builder_.sequence(
             {sign, whole, optional(builder_.sequence({builder_.bytes("."), digits(1, 15)})), optional(exponent)});
     }
+    if (min && max && (min->value > max->value || (min->value == max->value && (min->exclusive || max->exclusive))))
+        return builder_.choice({});
     std::uint32_t places = 12;
-    const auto decimal = [&](double value) -> Result<Decimal> {
-        value = std::abs(value);
+    std::uint32_t exact_places = significant_digits;  // with which a number is told from the bounds that are left out
+    const auto decimal = [&](const Bound& bound) -> Result<Decimal> {
+        const double value = std::abs(bound.value);
         for (int precision = 0; precision < static_cast<int>(significant_digits); ++precision) {
             std::string text = fmt::format("{:.{}f}", value, precision);
             const std::size_t point = std::min(text.find('.'), text.size());
@@ -424,7 +427,9 @@ Result<JsonText::Id> JsonText::number(std::optional<Bound> min, std::optional<Bo
             if (read != value) continue;
             if (point + static_cast<std::size_t>(precision) > significant_digits) break;
             Decimal out{to_unsigned(text.substr(0, point)), point < text.size() ? text.substr(point + 1) : ""};
-            places = std::min(places, significant_digits - static_cast<std::uint32_t>(point));
+            const std::uint32_t left = significant_digits - static_cast<std::uint32_t>(point);
+            places = std::min(places, left);
+            if (bound.exclusive) exact_places = std::min(exact_places, left);
             return out;
         }
         return Error{ErrorCode::invalid_argument,
@@ -433,13 +438,21 @@ Result<JsonText::Id> JsonText::number(std::optional<Bound> min, std::optional<Bo
     };
     Decimal low{greatest_whole, ""}, high{greatest_whole, ""};  // magnitudes
     if (min) {
-        PUNA_TRY(low, decimal(min->value));
+        PUNA_TRY(low, decimal(*min));
     }
     if (max) {
-        PUNA_TRY(high, decimal(max->value));
+        PUNA_TRY(high, decimal(*max));
     }
     places = std::max({places, min ? static_cast<std::uint32_t>(low.fraction.size()) : 0,
                        max ? static_cast<std::uint32_t>(high.fraction.size()) : 0});
+    if (places > exact_places) {
+        return Error{
+            ErrorCode::invalid_argument,
+            fmt::format("the bounds of a number have more than {} digits together, from the first of the one to "
+                        "the last of the other",
+                        significant_digits),
+            "use rounder bounds, or minimum and maximum for exclusiveMinimum and exclusiveMaximum"};
+    }
     const bool low_out = min && min->exclusive, high_out = max && max->exclusive;
     const Decimal zero;
     std::vector<Id> choices;

@@ -32,6 +32,11 @@ Ranges complement(Ranges ranges) {
     return out;
 }
 
+/// Any character but the line terminators of ECMA-262.
+Ranges within_line() {
+    return complement({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}});
+}
+
 bool is_name(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
@@ -203,7 +208,7 @@ class Parser {
     Result<Id> parse_atom() {
         if (take("(")) return parse_group();
         if (take("[")) return parse_class();
-        if (take(".")) return builder_.characters(gbnf_ ? Ranges{{0, max_code_point}} : complement({{'\n', '\n'}}));
+        if (take(".")) return builder_.characters(gbnf_ ? Ranges{{0, max_code_point}} : within_line());
         if (gbnf_) {
             if (take("\"")) return parse_literal();
             if (is_name(peek())) {
@@ -245,8 +250,9 @@ class Parser {
         while (!take("]")) {
             if (end()) return fail("has a '[' without its ']'");
             PUNA_TRY(Ranges item, parse_character());
-            const bool single = item.size() == 1 && item[0].first == item[0].last;
-            if (single && peek() == '-' && text_.substr(at_, 2) != "-]") {
+            if (peek() == '-' && text_.substr(at_, 2) != "-]") {
+                if (item.size() != 1 || item[0].first != item[0].last)
+                    return fail("has a range in a class whose beginning is not a character");
                 ++at_;
                 if (end()) return fail("has a '[' without its ']'");
                 PUNA_TRY(const Ranges to, parse_character());

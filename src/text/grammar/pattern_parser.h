@@ -8,9 +8,9 @@
 namespace puna::text::grammar {
 
 /// Compiles a regular expression that the whole text must match: alternatives, groups, classes, escapes (\d \w \s \D \W
-/// \S \n \r \t \f \v \0 \xHH \uHHHH, ASCII classes as in ECMA-262), `.` (anything but a line feed), and * + ? {n} {n,}
-/// {n,m}, lazy or not. ^ and $ may stand at the very beginning and end. Back references, assertions and named groups
-/// are errors, which name the byte offset.
+/// \S \n \r \t \f \v \0 \xHH \uHHHH, ASCII classes as in ECMA-262), `.` (anything but the ends of lines), and * + ? {n}
+/// {n,} {n,m}, lazy or not. ^ and $ may stand at the very beginning and end. Back references, assertions and named
+/// groups are errors, which name the byte offset.
 Result<Grammar> compile_regex(std::string_view regex);
 
 /// As above, but the expression may match anywhere within the text, as JSON Schema's `pattern` does.

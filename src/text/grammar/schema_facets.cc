@@ -184,6 +184,10 @@ Result<Facets> SchemaDocument::facets_of(const Conjunction& conjunction) const {
     for (const SchemaPart& part : conjunction)
         PUNA_CHECK(add(part, alone, path, facets));
     std::sort(facets.parts.begin(), facets.parts.end());
+    if (facets.repeated) {
+        PUNA_TRY(const bool circle, leads_back(facets));
+        facets.impossible = facets.impossible || circle;
+    }
     for (const auto& [schema, own_members, own_choices] : facets.inner) {
         if (own_members == facets.members.size() && own_choices == facets.choices.size()) continue;
         return fail(*schema, "has unevaluatedProperties in a schema that is joined with others for objects",
@@ -211,7 +215,10 @@ Result<void> SchemaDocument::add(SchemaPart part, bool alone, std::vector<const 
     if (std::find(path.begin(), path.end(), &schema) != path.end() || path.size() >= max_references)
         return fail(schema, "refers to itself without anything in between", "remove the circle of $ref or allOf");
     const SchemaPart own{part.schema, true, part.free};
-    if (std::find(facets.parts.begin(), facets.parts.end(), own) != facets.parts.end()) return {};
+    if (std::find(facets.parts.begin(), facets.parts.end(), own) != facets.parts.end()) {
+        facets.repeated = facets.repeated || schema.contains("anyOf") || schema.contains("oneOf");
+        return {};
+    }
     if (facets.parts.size() >= max_parts) return fail(schema, "joins too many schemas by allOf and $ref");
     facets.parts.push_back(own);
     path.push_back(&schema);
@@ -254,6 +261,32 @@ Result<void> SchemaDocument::add(SchemaPart part, bool alone, std::vector<const 
         facets.inner.push_back({&schema, facets.members.size() - first_members, facets.choices.size() - first_choice});
     path.pop_back();
     return {};
+}
+
+Result<bool> SchemaDocument::leads_back(const Facets& facets) const {
+    std::map<const Json*, std::vector<const Json*>> open;  // of each part, the parts that it asks for
+    for (const SchemaPart& part : facets.parts)
+        open[part.schema];
+    for (auto& [schema, asked] : open) {
+        for (const auto& [key, value] : schema->items()) {
+            if (key == "$ref") {
+                PUNA_TRY(const Json* const target, resolve(*schema, value));
+                asked.push_back(target);
+            }
+            if (key != "allOf" && key != "anyOf" && key != "oneOf") continue;
+            for (const Json& branch : value)
+                asked.push_back(&branch);
+        }
+        // Branches that were not chosen, and schemas that are true or false.
+        std::erase_if(asked, [&](const Json* other) { return !open.contains(other); });
+    }
+    // Parts that ask for settled ones alone are settled; those of a circle never are.
+    const auto is_settled = [&](const auto& part) {
+        return std::ranges::none_of(part.second, [&](const Json* other) { return open.contains(other); });
+    };
+    while (std::erase_if(open, is_settled) > 0) {
+    }
+    return !open.empty();
 }
 
 Result<void> SchemaDocument::add_keyword(const Json& schema, const std::string& key, const Json& value, SchemaPart part,

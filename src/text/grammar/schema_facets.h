@@ -39,7 +39,8 @@ constexpr std::uint64_t no_limit = std::numeric_limits<std::uint64_t>::max();
 
 struct Facets {
     Conjunction parts;                // all of them, each with `own` set
-    bool impossible = false;          // a schema is `false`
+    bool impossible = false;          // a schema is `false`, or a choice leads back to itself
+    bool repeated = false;            // a schema with choices was met again
     TypeSet types = all_types;        // by type, enum and const
     TypeSet mentioned = 0;            // types that have keywords of their own here
     bool typed = false;               // type, enum or const is among the keywords
@@ -101,6 +102,8 @@ class SchemaDocument {
     explicit SchemaDocument(std::unique_ptr<Json> root);
     Result<const Json*> resolve(const Json& schema, const Json& reference) const;
     Result<void> add(SchemaPart part, bool alone, std::vector<const Json*>& path, Facets& facets) const;
+    /// Whether what was chosen for a part leads back to the part, with no value in between: such a choice says nothing.
+    Result<bool> leads_back(const Facets& facets) const;
     Result<void> add_keyword(const Json& schema, const std::string& key, const Json& value, SchemaPart part,
                              Facets& facets) const;
     Result<bool> add_number_keyword(const Json& schema, const std::string& key, const Json& value,

@@ -37,7 +37,8 @@ namespace {
 
 // RFC 3986: sections 2.1 to 2.3, 3.1 and 3.3 to 3.5; hosts are names.
 #define PUNA_PCHAR "([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
-#define PUNA_TAIL "(/" PUNA_PCHAR "*)*(\\?(" PUNA_PCHAR "|[/?])*)?(#(" PUNA_PCHAR "|[/?])*)?"
+#define PUNA_QUERY_AND_FRAGMENT "(\\?(" PUNA_PCHAR "|[/?])*)?(#(" PUNA_PCHAR "|[/?])*)?"
+#define PUNA_AUTHORITY PUNA_HOST "(:[0-9]{1,4})?(/" PUNA_PCHAR "*)*"
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 13> formats{{
     {"date-time", "^" PUNA_DATE "T" PUNA_TIME "$"},
@@ -53,8 +54,10 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> formats{
     {"hostname", "^" PUNA_HOST "$"},
     {"ipv4", "^" PUNA_IPV4 "$"},
     {"ipv6", "^" PUNA_IPV6 "$"},
-    {"uri", "^[A-Za-z][A-Za-z0-9+.-]{0,15}://" PUNA_HOST "(:[0-9]{1,4})?" PUNA_TAIL "$"},
-    {"uri-reference", "^([A-Za-z][A-Za-z0-9+.-]{0,15}://" PUNA_HOST "(:[0-9]{1,4})?)?" PUNA_TAIL "$"},
+    {"uri", "^[A-Za-z][A-Za-z0-9+.-]{0,15}://" PUNA_AUTHORITY PUNA_QUERY_AND_FRAGMENT "$"},
+    // Behind two slashes at its beginning there would be a host.
+    {"uri-reference", "^([A-Za-z][A-Za-z0-9+.-]{0,15}://" PUNA_AUTHORITY "|(/(" PUNA_PCHAR "+(/" PUNA_PCHAR
+                      "*)*)?)?)" PUNA_QUERY_AND_FRAGMENT "$"},
     // RFC 9562, section 4.
     {"uuid", "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"},
     // RFC 6901, section 3.
