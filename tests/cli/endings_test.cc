@@ -87,7 +87,8 @@ TEST_F(Endings, ClosedStreamsAreErrorsAndNoFilesTakeTheirPlace) {
     EXPECT_EQ(no_input.out, "");
     EXPECT_THAT(no_input.err, HasSubstr("standard input"));
     const std::string session = folder_.path("closed.session");
-    const Outcome no_output = closed(">", {"run", "-m", tiny(), "-p", "the", "-n", "1", "--save-session", session});
+    const Outcome no_output =
+        closed(">", {"run", "-m", tiny(), "-p", "the", "-n", "1", "--echo", "--save-session", session});
     EXPECT_EQ(no_output.exit_code, 1);
     EXPECT_THAT(no_output.err, HasSubstr("standard output"));
     EXPECT_EQ(closed("2>", {"run", "-m", tiny(), "-p", "the", "-n", "1", "--save-session", session}).exit_code, 0);
