@@ -138,13 +138,16 @@ OffsetCodes<subs> encode_with_offsets(const float* values, Weights w, int sub_to
         leans[s] = line.lean;
         peak_scale = std::max(peak_scale, scales[s]);
     }
+    const auto super_scale = [&]([[maybe_unused]] const float* of_groups, float natural) {
+        if constexpr (Weights::even) {
+            return f32_to_f16(natural);
+        } else {
+            return fit_super_scale<subs>(of_groups, curvatures, natural, 0, sub_top);
+        }
+    };
     OffsetCodes<subs> out;
     const float natural = peak_scale / static_cast<float>(sub_top);
-    if constexpr (Weights::even) {
-        out.d = f32_to_f16(natural);
-    } else {
-        out.d = fit_super_scale<subs>(scales, curvatures, natural, 0, sub_top);
-    }
+    out.d = super_scale(scales, natural);
     const float d = f16_to_f32(out.d);
     const float d_inverse = reciprocal_or_zero(d);
     for (int s = 0; s < subs; ++s)
@@ -159,11 +162,7 @@ OffsetCodes<subs> encode_with_offsets(const float* values, Weights w, int sub_to
     }
     const float peak_min = *std::max_element(mins, mins + subs);
     const float natural_min = std::max(0.0f, peak_min) / static_cast<float>(sub_top);
-    if constexpr (Weights::even) {
-        out.dmin = f32_to_f16(natural_min);
-    } else {
-        out.dmin = fit_super_scale<subs>(mins, curvatures, natural_min, 0, sub_top);
-    }
+    out.dmin = super_scale(mins, natural_min);
     const float dmin = f16_to_f32(out.dmin);
     const float dmin_inverse = reciprocal_or_zero(dmin);
     for (int s = 0; s < subs; ++s) {
