@@ -6,14 +6,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "base/file_descriptor.h"
+#include "base/large_pages.h"
 #include "base/rng.h"
 #include "base/system_error.h"
 #include "base/try.h"
@@ -27,7 +30,9 @@ struct AtomicFile::State {
     FileDescriptor folder;  // names are relative to it, so that a later chdir does no harm
     bool folder_readable = true;
     FileDescriptor file;
-    FileDescriptor lock;  // of the same open file: the lock goes with whichever of the two is closed last
+    FileDescriptor lock;          // of the same open file: the lock goes with whichever of the two is closed last
+    std::uint64_t written = 0;    // bytes of the file
+    std::vector<std::byte> held;  // behind them
     bool failed = false;
 
     ~State() { discard(); }
@@ -39,6 +44,24 @@ struct AtomicFile::State {
     }
     Error error(std::string_view action, int number) const {
         return system_error(ErrorCode::io_error, action, path, number);
+    }
+    Result<void> put(std::span<const std::byte> bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count = ::write(file.get(), bytes.data(), bytes.size());
+            if (count < 0 && errno == EINTR) continue;
+            if (count < 0) {
+                failed = true;
+                return error("write", errno);
+            }
+            written += static_cast<std::uint64_t>(count);
+            bytes = bytes.subspan(static_cast<std::size_t>(count));
+        }
+        return {};
+    }
+    Result<void> put_held() {
+        PUNA_CHECK(put(held));
+        held.clear();
+        return {};
     }
 };
 
@@ -168,14 +191,19 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, Access access) {
 
 Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
     assert(state_ != nullptr && state_->file.valid());
+    // What is written a large page at a time, the system keeps in large pages. The first one is not held back: small
+    // files fail at once.
     while (!bytes.empty()) {
-        const ssize_t written = ::write(state_->file.get(), bytes.data(), bytes.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) {
-            state_->failed = true;
-            return state_->error("write", errno);
+        const std::uint64_t end = state_->written + state_->held.size();
+        const auto room = static_cast<std::size_t>(large_page_bytes - end % large_page_bytes);
+        const auto part = bytes.first(std::min(room, bytes.size()));
+        bytes = bytes.subspan(part.size());
+        if (state_->held.empty() && (part.size() == room || end < large_page_bytes)) {
+            PUNA_CHECK(state_->put(part));
+            continue;
         }
-        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        state_->held.insert(state_->held.end(), part.begin(), part.end());
+        if (part.size() == room) PUNA_CHECK(state_->put_held());
     }
     return {};
 }
@@ -187,6 +215,10 @@ Result<void> AtomicFile::commit() {
         return state_->error(action, number);
     };
     if (state_->failed) return give_up("write", EIO);
+    if (Result<void> rest = state_->put_held(); !rest.ok()) {
+        state_->discard();
+        return rest;
+    }
     if (fsync(state_->file.get()) != 0) return give_up("write", errno);
     if (!state_->file.close()) return give_up("write", errno);
     const int folder = state_->folder.get();

@@ -27,7 +27,8 @@ class AtomicFile {
     AtomicFile& operator=(AtomicFile&&) noexcept;
     ~AtomicFile();
 
-    /// Errors: io_error (a full disk, ...); the target stays as it was.
+    /// Errors: io_error (a full disk, ...); the target stays as it was. Of a file of several MiB, up to 2 MiB are held
+    /// back for the next call, or `commit`, which then has these errors.
     Result<void> write(std::span<const std::byte> bytes);
     /// Puts the file in place; the object is spent, whatever the outcome. Errors: io_error, and the target stays as it
     /// was (but if the folder's sync fails, the new file stands and a power cut may undo it). After a failed `write` it

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "base/cpu.h"
+#include "base/large_pages.h"
 #include "base/mapping_guard.h"
 #include "base/system_error.h"
 
@@ -56,6 +57,7 @@ Result<std::shared_ptr<const FileMapping>> FileMapping::open(const std::string& 
     const auto size = static_cast<std::size_t>(status.st_size);
     void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, mapping->file_.get(), 0);
     if (data == MAP_FAILED) return system_error(read_error_code(errno), "map", path, errno);
+    prefer_large_pages(data, size);
     const auto slot = guard_range(static_cast<const std::byte*>(data), whole_pages(size));
     if (!slot) {
         munmap(data, size);
@@ -103,14 +105,13 @@ Result<void> FileMapping::read_into_memory(FunctionRef<void(std::uint64_t)> prog
                      "use the file in place, mapped"};
     }
     // A large page stays one when it is moved by multiples of its size.
-    constexpr std::size_t large_page = std::size_t{2} << 20;
     const std::size_t size = whole_pages(size_);
-    const std::size_t reserved = size + large_page;
+    const std::size_t reserved = size + large_page_bytes;
     void* const memory = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return system_error(ErrorCode::out_of_memory, "find memory for", path_, errno);
     const auto address = [](const void* at) { return reinterpret_cast<std::uintptr_t>(at); };
-    auto* const begin = static_cast<std::byte*>(memory) + (address(data_) - address(memory)) % large_page;
-    madvise(begin, size, MADV_HUGEPAGE);  // a refusal costs speed alone
+    auto* const begin = static_cast<std::byte*>(memory) + (address(data_) - address(memory)) % large_page_bytes;
+    prefer_large_pages(begin, size);
 
     const auto give_up = [&](Error error) {
         munmap(memory, reserved);

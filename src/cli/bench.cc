@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/cpu.h"
+#include "base/large_pages.h"
 #include "base/thread_pool.h"
 #include "base/try.h"
 #include "cli/bench_limits.h"
@@ -36,6 +37,30 @@ std::vector<std::uint32_t> without_repeats(const std::vector<std::uint32_t>& num
         if (std::find(unique.begin(), unique.end(), number) == unique.end()) unique.push_back(number);
     }
     return unique;
+}
+
+/// How much of a model's mapped files lies in large pages now; none where the system does not tell.
+std::optional<double> large_pages_percent(const formats::ModelFile& file) {
+    std::uint64_t large = 0;
+    std::uint64_t all = 0;
+    for (const auto& mapping : file.mappings) {
+        const std::optional<std::uint64_t> bytes = base::bytes_in_large_pages(mapping->bytes());
+        if (!bytes) return std::nullopt;
+        large += *bytes;
+        all += mapping->bytes().size();
+    }
+    if (all == 0) return std::nullopt;
+    return std::min(100.0, 100.0 * static_cast<double>(large) / static_cast<double>(all));
+}
+
+void tell_of_small_pages(const BenchRow& row, std::uint64_t read_bytes) {
+    constexpr double few_percent = 50;
+    constexpr std::uint64_t in_no_cache = std::uint64_t{256} << 20;
+    if (read_bytes < in_no_cache || row.large_pages_percent.value_or(100) > few_percent) return;
+    note(fmt::format(
+        "{:.0f} % of {} lies in large pages, and the rest is read more slowly; docs/performance.md says why "
+        "and what helps",
+        *row.large_pages_percent, row.model));
 }
 
 class BenchCommand : public Command {
@@ -191,12 +216,14 @@ Result<void> BenchCommand::bench_model(const std::string& name, const std::share
             row.model = name;
             row.type = cost.main_type;
             row.threads = threads;
+            row.large_pages_percent = large_pages_percent(model->file());
             note(fmt::format("{} {}{} on {} threads: {:.2f} tokens/s", name, test.name(),
                              test.parallel > 1 ? fmt::format(" x {}", test.parallel) : "", threads,
                              row.tokens_per_second.median));
             rows_.push_back(std::move(row));
         }
     }
+    tell_of_small_pages(rows_.back(), cost.read_bytes);
     return {};
 }
 

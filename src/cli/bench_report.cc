@@ -69,6 +69,7 @@ Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice) {
     } else {
         entry["gmac_s"] = row.gmac_s;
     }
+    if (row.large_pages_percent) entry["large_pages_percent"] = *row.large_pages_percent;
     entry["multiply_adds_per_byte"] = row.gmac_s / row.gb_s;
     entry["bound"] = row.bound;
     entry["percent_of_limit"] = row.percent_of_limit;

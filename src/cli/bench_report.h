@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct BenchRow {
     std::string type;
     BenchTest test;
     std::uint32_t threads = 0;
-    Spread tokens_per_second;  // of all sequences together
+    std::optional<double> large_pages_percent;  // of the weights' bytes, where the system tells
+    Spread tokens_per_second;                   // of all sequences together
     double gb_s = 0;
     double gmac_s = 0;
     std::string bound;  // "read", or the number type of the multiplies

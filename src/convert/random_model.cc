@@ -14,6 +14,7 @@
 
 #include "base/checked.h"
 #include "base/cpu.h"
+#include "base/large_pages.h"
 #include "base/rng.h"
 #include "base/try.h"
 #include "convert/quantize.h"
@@ -132,7 +133,7 @@ std::shared_ptr<formats::ModelFile> make_outline(const RandomModelSpec& spec) {
 
 // ---- Its weights ----
 
-/// Pages of this process alone. Never huge ones: a file's pages are small, and the speed should be the file's.
+/// Pages of this process alone: large ones, as a mapped file has them that was read from the disk.
 class Pages {
   public:
     static Result<std::shared_ptr<Pages>> allocate(std::uint64_t bytes) {
@@ -147,9 +148,7 @@ class Pages {
                                      bytes >> 20, available >> 20),
                          "choose a smaller shape, or a type of fewer bits"};
         }
-#ifdef MADV_NOHUGEPAGE
-        madvise(data, bytes, MADV_NOHUGEPAGE);
-#endif
+        base::prefer_large_pages(data, bytes);
         return std::shared_ptr<Pages>(new Pages(static_cast<std::byte*>(data), bytes));
     }
     ~Pages() { munmap(data_, bytes_); }

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/cpu.h"
+#include "base/large_pages.h"
 
 namespace puna::kernels {
 namespace {
@@ -26,9 +27,7 @@ class Buffer {
         void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (address == MAP_FAILED) return;
         data_ = static_cast<std::byte*>(address);
-#ifdef MADV_HUGEPAGE
-        madvise(address, bytes, MADV_HUGEPAGE);
-#endif
+        base::prefer_large_pages(address, bytes);
     }
     ~Buffer() {
         if (data_ != nullptr) munmap(data_, bytes_);

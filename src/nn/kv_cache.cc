@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/large_pages.h"
 #include "base/try.h"
 #include "kernels/kv_storage.h"
 
@@ -47,6 +48,7 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const kernels::KernelTable& ker
                      fmt::format("no address space for a KV cache of {} positions", capacity_positions),
                      "ask for a smaller context"};
     }
+    base::prefer_large_pages(memory, *bytes);
     cache->memory_ = static_cast<std::byte*>(memory);
     cache->memory_bytes_ = *bytes;
     for (std::int64_t b = blocks; b > 0; --b)

@@ -36,6 +36,43 @@ TEST(AtomicFile, ReplacesTheFileOnCommitAndNotBefore) {
     EXPECT_EQ(folder.entries(), 1u);
 }
 
+TEST(AtomicFile, PutsALongFileTogetherFromPiecesOfAnyLength) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("model");
+    constexpr std::size_t mebibyte = std::size_t{1} << 20;
+    std::string content(std::size_t{9} * mebibyte + 5, '\0');
+    for (std::size_t i = 0; i < content.size(); ++i)
+        content[i] = static_cast<char>(i * 2654435761u >> 13);
+    for (const std::size_t piece : {std::size_t{700001}, 2 * mebibyte, 3 * mebibyte - 1, content.size()}) {
+        AtomicFile file = must_create(path);
+        for (std::size_t at = 0; at < content.size(); at += piece)
+            ASSERT_TRUE(file.write(bytes_of(std::string_view(content).substr(at, piece))).ok());
+        ASSERT_TRUE(file.commit().ok());
+        EXPECT_TRUE(content_of(path) == content) << "pieces of " << piece;
+    }
+}
+
+TEST(AtomicFile, AFullDiskShowsAtTheLatestOnCommit) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("model", "old");
+    const std::string content(std::size_t{5} << 20, 'x');
+    struct rlimit before = {};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit small = {(std::size_t{4} << 20) + 100, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    AtomicFile file = must_create(path);
+    const bool written = file.write(bytes_of(content)).ok();
+    const auto committed = file.commit();
+    setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, ignored);
+    EXPECT_TRUE(written);  // the last MiB is held back
+    ASSERT_FALSE(committed.ok());
+    EXPECT_EQ(committed.error().code, ErrorCode::io_error);
+    EXPECT_EQ(content_of(path), "old");
+    EXPECT_EQ(folder.entries(), 1u);
+}
+
 TEST(AtomicFile, MakesAFileForItsOwnerAlone) {
     const TemporaryFolder folder;
     const mode_t mask = umask(0);
