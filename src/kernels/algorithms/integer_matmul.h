@@ -97,15 +97,26 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     }
 }
 
+/// Weights that are needed soon: a share of them is fetched with each law block. Null: nothing is.
+struct Ahead {
+    const std::byte* at;
+    std::size_t share;
+
+    PUNA_INLINE void fetch_share() {
+        if (at == nullptr) return;
+        fetch(at, share, false);
+        at += share;
+    }
+};
+
 /// Decodes `columns` weights of each row of a tile into a panel; `store` writes a quad (q + bias) as the products read
-/// it. Fetches as much from `ahead`, a tile further.
+/// it.
 template <typename L, typename Type, std::size_t QuadBytes, typename Store>
-void decode_tile(TileBlock block, std::int64_t columns, const std::byte* ahead, std::byte* out, const Store& store) {
+void decode_tile(TileBlock block, std::int64_t columns, Ahead ahead, std::byte* out, const Store& store) {
     for (std::int64_t k = 0; k < columns; k += Type::elements) {
         Type::template step<L>(
             block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) PUNA_INLINE_LAMBDA {
-                fetch(ahead, fetched_share<L, Type>, false);
-                ahead += fetched_share<L, Type>;
+                ahead.fetch_share();
                 for (int j = 0; j < Type::width / 4; ++j)
                     store(out + static_cast<std::size_t>(j) * QuadBytes, quads[j]);
                 out += Type::width / 4 * QuadBytes;
@@ -129,7 +140,7 @@ struct BlockRange {
 /// A decoded tile times M rows of activations. What the blocks before `blocks` gave is in y.
 template <typename L, typename P, int Width, bool HasMin, int M>
 void multiply_tile(const std::byte* panel, std::int32_t bias, BlockRange blocks, const ActivationMatrix& x,
-                   std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
+                   std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows, Ahead ahead) {
     using Panel = typename P::Panel;
     const ActivationRows<P, M> activations(x, first);
     typename L::F acc[M];
@@ -137,10 +148,11 @@ void multiply_tile(const std::byte* panel, std::int32_t bias, BlockRange blocks,
         acc[m] = blocks.begin == 0 ? L::set(0.0F) : load_rows<L>(y + m * y_stride, rows);
     for (std::int64_t b = blocks.begin; b < blocks.end; ++b) {
         // The next rows: a part of a row is too short a stream for the hardware to follow.
-        const std::size_t ahead = M * x.row_bytes + static_cast<std::size_t>(b) * P::block_bytes;
+        const std::size_t next = M * x.row_bytes + static_cast<std::size_t>(b) * P::block_bytes;
         for (int m = 0; m < M; ++m)
-            fetch_line(activations.integers[m] + ahead);
+            fetch_line(activations.integers[m] + next);
         for (int half = 0; half < 32 / Width; ++half, panel += panel_block_bytes<Width, HasMin, Panel::bytes>) {
+            ahead.fetch_share();
             const auto* floats = reinterpret_cast<const float*>(panel + Width / 4 * Panel::bytes);
             accumulate_block<L, P, Width, HasMin, M>(
                 acc,
@@ -157,11 +169,12 @@ void multiply_tile(const std::byte* panel, std::int32_t bias, BlockRange blocks,
 /// A decoded tile times `count` rows of activations, at most M.
 template <typename L, typename P, int Width, bool HasMin, int M>
 void multiply_up_to(std::int64_t count, const std::byte* panel, std::int32_t bias, BlockRange blocks,
-                    const ActivationMatrix& x, std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows) {
+                    const ActivationMatrix& x, std::int64_t first, float* y, std::int64_t y_stride, std::int64_t rows,
+                    Ahead ahead) {
     if (count == M) {
-        multiply_tile<L, P, Width, HasMin, M>(panel, bias, blocks, x, first, y, y_stride, rows);
+        multiply_tile<L, P, Width, HasMin, M>(panel, bias, blocks, x, first, y, y_stride, rows, ahead);
     } else if constexpr (M > 1) {
-        multiply_up_to<L, P, Width, HasMin, M - 1>(count, panel, bias, blocks, x, first, y, y_stride, rows);
+        multiply_up_to<L, P, Width, HasMin, M - 1>(count, panel, bias, blocks, x, first, y, y_stride, rows, ahead);
     }
 }
 
@@ -182,21 +195,24 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
         for (std::int64_t k = 0; k < w.columns; k += part) {
             const std::int64_t columns = w.columns - k < part ? w.columns - k : part;
             const BlockRange blocks = {k / activation_block, (k + columns) / activation_block};
+            const auto begin = static_cast<std::size_t>(k / Type::elements) * Type::block_bytes;
             for (std::int64_t t = 0; t < tiles; ++t) {
-                const std::int64_t r = row + t * L::rows;
-                const TileBlock tile = tile_at(w, r, row_end, L::rows, spare);
-                const auto begin = static_cast<std::size_t>(k / Type::elements) * Type::block_bytes;
-                const std::byte* ahead = w.data + static_cast<std::size_t>(r + L::rows) * w.row_bytes + L::rows * begin;
-                decode_tile<L, Type, Panel::bytes>(tile.at(begin), columns, ahead, panel_at(t),
+                const TileBlock tile = tile_at(w, row + t * L::rows, row_end, L::rows, spare);
+                decode_tile<L, Type, Panel::bytes>(tile.at(begin), columns, Ahead{}, panel_at(t),
                                                    [](std::byte* out, typename L::Q quad)
                                                        PUNA_INLINE_LAMBDA { Panel::store(out, quad, Type::bias); });
             }
+            // While the first rows of activations are multiplied, memory has time for the tile that will take a tile's
+            // place in the panel; decoding it is too short for that.
+            const std::byte* next_panel = w.data + static_cast<std::size_t>(row + panel_rows) * w.row_bytes;
             for (std::int64_t m = 0; m < x.rows; m += most) {
                 const std::int64_t count = x.rows - m < most ? x.rows - m : most;
                 for (std::int64_t t = 0; t < tiles; ++t) {
-                    const std::int64_t r = row + t * L::rows;
-                    multiply_up_to<L, P, Type::width, Type::has_min, most>(count, panel_at(t), Type::bias, blocks, x, m,
-                                                                           y + m * y_stride + r, y_stride, row_end - r);
+                    const std::byte* next = next_panel + L::rows * (static_cast<std::size_t>(t) * w.row_bytes + begin);
+                    const Ahead ahead = {m == 0 ? next : nullptr, fetched_share<L, Type>};
+                    multiply_up_to<L, P, Type::width, Type::has_min, most>(
+                        count, panel_at(t), Type::bias, blocks, x, m, y + m * y_stride + row + t * L::rows, y_stride,
+                        row_end - row - t * L::rows, ahead);
                 }
             }
         }

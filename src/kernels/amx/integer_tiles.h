@@ -187,7 +187,8 @@ void multiply_integer_panels(const WeightMatrix& w, std::int64_t row_begin, std:
         const auto decoded = [&](std::int64_t tile) { return scratch + static_cast<std::size_t>(tile) * bytes; };
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
             const std::int64_t row = panel + tile * tile_side;
-            const std::byte* ahead = w.data + static_cast<std::size_t>(row + tile_side) * w.row_bytes;
+            const algorithms::Ahead ahead = {w.data + static_cast<std::size_t>(row + tile_side) * w.row_bytes,
+                                             algorithms::fetched_share<Avx512, Type>};
             algorithms::decode_tile<Avx512, Type, algorithms::quad_bytes>(
                 algorithms::tile_at(w, row, row_end, tile_side, spare), w.columns, ahead, decoded(tile),
                 [bias](std::byte* out, __m512i quad)
