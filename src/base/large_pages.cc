@@ -1,6 +1,7 @@
 #include "base/large_pages.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cinttypes>
 #include <cstdio>
@@ -11,7 +12,11 @@
 namespace puna::base {
 
 void prefer_large_pages(void* begin, std::size_t bytes) {
-    if (bytes >= large_page_bytes) madvise(begin, bytes, MADV_HUGEPAGE);
+    if (bytes < large_page_bytes) return;
+    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto address = reinterpret_cast<std::uintptr_t>(begin);
+    const std::size_t skipped = (page - address % page) % page;  // the system wants to hear of whole pages
+    madvise(static_cast<std::byte*>(begin) + skipped, bytes - skipped, MADV_HUGEPAGE);
 }
 
 std::optional<std::uint64_t> bytes_in_large_pages(std::span<const std::byte> part) {

@@ -11,7 +11,7 @@ namespace puna::base {
 
 inline constexpr std::size_t large_page_bytes = std::size_t{2} << 20;
 
-/// Asks the system for large pages where the mapping [begin, begin + bytes) has whole ones. A mapped file gets them
+/// Asks the system for large pages where [begin, begin + bytes) has whole ones. A mapped file gets them
 /// when it is read from the disk, on file systems that keep its pages so (XFS, ext4 since Linux 6.16, ...). A refusal
 /// costs speed alone.
 void prefer_large_pages(void* begin, std::size_t bytes);

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "base/cpu.h"
+#include "base/large_pages.h"
 #include "base/rng.h"
 #include "base/try.h"
 #include "cli/bench_report.h"
@@ -156,6 +157,7 @@ Result<std::vector<ProductRow>> measure_products(const ProductSpec& spec, const 
                                                  const InterruptWatch& interrupts) {
     nn::Buffer<std::byte> weights(weight_bytes());
     if (!weights) return Error{ErrorCode::out_of_memory, "not enough memory for the matrices of --types", ""};
+    base::prefer_large_pages(weights.data(), weight_bytes());
     kernels::InstructionPeaks peaks(pool);
     std::vector<ProductRow> results;
     for (const std::uint32_t columns : spec.columns) {

@@ -20,14 +20,14 @@ static inline std::size_t padded_columns(std::int64_t columns) {
     return static_cast<std::size_t>((lines | 1) * lanes);
 }
 
-/// Rows of weights that are decoded together, to be reused for all rows of activations.
-static inline std::int64_t float_panel_rows(std::int64_t columns) {
-    const auto fit = static_cast<std::int64_t>(panel_cache_bytes() / (padded_columns(columns) * sizeof(float)));
+/// Rows of weights, of `row_bytes` each, that stay in cache together, to be reused for all rows of activations.
+static inline std::int64_t float_panel_rows(std::size_t row_bytes) {
+    const auto fit = static_cast<std::int64_t>(panel_cache_bytes() / row_bytes);
     const std::int64_t rows = fit / tile_rows * tile_rows;
     return rows < tile_rows ? tile_rows : rows > most_float_panel_rows ? most_float_panel_rows : rows;
 }
 
-/// How far ahead each row of a tile is fetched where weights are used once, in bytes. Measured.
+/// How far ahead each row of a tile is fetched where there is one row of activations, in bytes. Measured.
 inline constexpr std::size_t row_ahead = 1024;
 
 /// A part of K, [begin, end) of `columns`: begin and, but for the last part, end are multiples of `lanes`.
@@ -40,10 +40,10 @@ struct KPart {
 /// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations. Of the
 /// sixteen lanes S holds some in registers at a time, and K is run through for each of them. Lanes are carried from
 /// part to part: carry [R][M][lanes]. An element is what a lane takes at a time: a float, or whatever `load` and
-/// S::fma make of it.
+/// S::fma make of it. What lies `ahead` bytes behind the weights is fetched; 0: nothing is.
 template <typename L, typename S, int R, int M, typename T, typename X>
-void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stride, KPart part, float* carry, float* y,
-                std::int64_t y_stride) {
+void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stride, KPart part, std::size_t ahead,
+                float* carry, float* y, std::int64_t y_stride) {
     const std::int64_t whole = part.end / lanes * lanes;
     T last_w[R][lanes];  // the columns beyond `whole`, and zeros
     X last_x[M][lanes];
@@ -71,11 +71,11 @@ void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stri
                                         }
                                     };
         for (std::int64_t k = part.begin + lane; k < whole; k += lanes) {
-            if constexpr (M == 1) {  // then weights come from memory, and several lines of a row are on their way
+            if (ahead != 0 && lane == 0) {
                 for (int r = 0; r < R; ++r)
                     __builtin_prefetch(
-                        reinterpret_cast<const std::byte*>(w + static_cast<std::size_t>(r) * w_stride + k) + row_ahead,
-                        0, 2);
+                        reinterpret_cast<const std::byte*>(w + static_cast<std::size_t>(r) * w_stride + k) + ahead, 0,
+                        2);
             }
             accumulate(w + k, w_stride, x + k, x_stride);
         }
@@ -93,10 +93,10 @@ void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stri
 }
 
 /// All of `rows` x `x_rows`, in tiles of R x M and what is left over, by parts of K of `part_columns`: as many as there
-/// are columns, or, for at most most_float_panel_rows rows, fewer.
+/// are columns, or, for at most most_float_panel_rows rows, fewer. The first rows of activations fetch `ahead`.
 template <typename L, typename S, int R, int M, typename T, typename X>
 void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x, std::size_t x_stride,
-                 std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, float* y,
+                 std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, std::size_t ahead, float* y,
                  std::int64_t y_stride) {
     alignas(64) float carry[most_float_panel_rows * M * lanes];
     const std::int64_t whole = x_rows / M * M;
@@ -106,8 +106,8 @@ void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x
             const auto tile = [&]<int Rows>(std::integral_constant<int, Rows>, std::int64_t r) {
                 float* carried = part_columns < columns ? carry + r * M * lanes : carry;
                 float_tile<L, S, Rows, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride,
-                                          x + static_cast<std::size_t>(m) * x_stride, x_stride, part, carried,
-                                          y + m * y_stride + r, y_stride);
+                                          x + static_cast<std::size_t>(m) * x_stride, x_stride, part,
+                                          m == 0 ? ahead : 0, carried, y + m * y_stride + r, y_stride);
             };
             std::int64_t r = 0;
             for (; r + R <= rows; r += R)
@@ -119,72 +119,63 @@ void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x
     if constexpr (M > 1) {
         if (whole < x_rows) {
             float_tiles<L, S, R, (M + 1) / 2>(w, w_stride, rows, x + static_cast<std::size_t>(whole) * x_stride,
-                                              x_stride, x_rows - whole, columns, part_columns, y + whole * y_stride,
-                                              y_stride);
+                                              x_stride, x_rows - whole, columns, part_columns, whole == 0 ? ahead : 0,
+                                              y + whole * y_stride, y_stride);
         }
     }
 }
 
-template <typename S, int R, int M>
-struct Shape {};
-
-/// Weights that are read as they lie: F32, F16, BF16.
+/// Weights that are read as they lie, and widened as they are multiplied: F32, F16, BF16. The rows that are multiplied
+/// together come from memory once, with the first rows of activations, which fetch the next tile beside their own, and
+/// from the second-level cache for the others.
 template <typename L, typename T>
 void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
                            const ActivationMatrix& x, float* y, std::int64_t y_stride) {
-    const auto* first = reinterpret_cast<const T*>(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes);
-    const auto tiles = [&]<typename S, int R, int M>(Shape<S, R, M>) PUNA_INLINE_LAMBDA {
-        float_tiles<L, S, R, M>(first, w.row_bytes / sizeof(T), row_end - row_begin,
-                                reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows, w.columns,
-                                w.columns, y + row_begin, y_stride);
+    using S = typename L::FloatTile;
+    constexpr int most_rows = L::float_tile_rows;
+    constexpr int most_columns = L::float_tile_columns;
+    const auto rows_at = [&](std::int64_t row) {
+        return reinterpret_cast<const T*>(w.data + static_cast<std::size_t>(row) * w.row_bytes);
     };
+    const std::size_t w_stride = w.row_bytes / sizeof(T);
+    const auto* xs = reinterpret_cast<const float*>(x.data);
+    const std::size_t x_stride = x.row_bytes / sizeof(float);
     if (x.rows == 1) {
-        tiles(Shape<L, L::float_stream_rows, 1>{});
-    } else {
-        tiles(Shape<typename L::FloatTile, L::float_tile_rows, L::float_tile_columns>{});
+        float_tiles<L, L, L::float_stream_rows, 1>(rows_at(row_begin), w_stride, row_end - row_begin, xs, x_stride, 1,
+                                                   w.columns, w.columns, row_ahead, y + row_begin, y_stride);
+        return;
     }
-}
-
-/// Decodes a row to float, [columns].
-template <typename L>
-void decode_row(const quant::TypeInfo& type, const std::byte* row, std::int64_t columns, float* out) {
-    const auto widen_as = [&](const auto* values) {
-        const std::int64_t whole = columns / lanes * lanes;
-        for (std::int64_t k = 0; k < whole; k += lanes)
-            L::store(out + k, load<L>(values + k));
-        if (whole < columns)
-            store_partial<L>(out + whole, load_partial<L>(values + whole, columns - whole), columns - whole);
-    };
-    if (type.type == quant::TensorType::F32) return widen_as(reinterpret_cast<const float*>(row));
-    if (type.type == quant::TensorType::F16) return widen_as(reinterpret_cast<const std::uint16_t*>(row));
-    if (type.type == quant::TensorType::BF16) return widen_as(reinterpret_cast<const Bf16*>(row));
-    type.to_float(row, out, static_cast<std::size_t>(columns));
+    const std::int64_t part = x.rows <= most_columns ? w.columns : L::float_part_columns;
+    const std::int64_t together = float_panel_rows(w.row_bytes);
+    for (std::int64_t row = row_begin; row < row_end; row += together) {
+        const std::int64_t rows = row_end - row < together ? row_end - row : together;
+        float_tiles<L, S, most_rows, most_columns>(rows_at(row), w_stride, rows, xs, x_stride, x.rows, w.columns, part,
+                                                   most_rows * w.row_bytes, y + row, y_stride);
+    }
 }
 
 template <typename L>
 void float_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                   float* y, std::int64_t y_stride, std::byte* scratch) {
     using quant::TensorType;
-    const bool few = x.rows <= L::float_tile_columns;  // then a conversion is not used often enough to be kept
-    if (few && w.type == TensorType::F32) return float_matmul_in_place<L, float>(w, row_begin, row_end, x, y, y_stride);
-    if (few && w.type == TensorType::F16) {
+    if (w.type == TensorType::F32) return float_matmul_in_place<L, float>(w, row_begin, row_end, x, y, y_stride);
+    if (w.type == TensorType::F16)
         return float_matmul_in_place<L, std::uint16_t>(w, row_begin, row_end, x, y, y_stride);
-    }
-    if (few && w.type == TensorType::BF16) return float_matmul_in_place<L, Bf16>(w, row_begin, row_end, x, y, y_stride);
+    if (w.type == TensorType::BF16) return float_matmul_in_place<L, Bf16>(w, row_begin, row_end, x, y, y_stride);
 
     auto* panel = reinterpret_cast<float*>(scratch);  // [panel_rows][padded columns]
     const std::size_t panel_stride = padded_columns(w.columns);
-    const std::int64_t panel_rows = float_panel_rows(w.columns);
+    const std::int64_t panel_rows = float_panel_rows(panel_stride * sizeof(float));
     const quant::TypeInfo& type = quant::type_info(w.type);
     for (std::int64_t begin = row_begin; begin < row_end; begin += panel_rows) {
         const std::int64_t rows = row_end - begin < panel_rows ? row_end - begin : panel_rows;
         for (std::int64_t r = 0; r < rows; ++r) {
-            decode_row<L>(type, w.data + static_cast<std::size_t>(begin + r) * w.row_bytes, w.columns,
-                          panel + static_cast<std::size_t>(r) * panel_stride);
+            type.to_float(w.data + static_cast<std::size_t>(begin + r) * w.row_bytes,
+                          panel + static_cast<std::size_t>(r) * panel_stride, static_cast<std::size_t>(w.columns));
         }
         float_tiles<L, typename L::FloatTile, L::float_tile_rows, L::float_tile_columns>(
             panel, panel_stride, rows, reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows,
-            w.columns, L::float_part_columns, y + begin, y_stride);
+            w.columns, L::float_part_columns, 0, y + begin, y_stride);
     }
 }
 

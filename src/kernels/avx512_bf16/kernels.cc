@@ -63,7 +63,7 @@ void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row
     const std::int64_t pairs = pairs_of(w.columns);
     const std::size_t stride = padded_columns(pairs);
     const bool few = x.rows <= Avx512::float_tile_columns;
-    const std::int64_t panel_rows = few ? few_rows : algorithms::float_panel_rows(pairs);
+    const std::int64_t panel_rows = few ? few_rows : algorithms::float_panel_rows(stride * sizeof(Bf16Pair));
     const auto* panel = reinterpret_cast<const Bf16Pair*>(scratch);  // [panel_rows][stride]
     const auto* activations = reinterpret_cast<const Bf16Pair*>(x.data);
     const std::size_t x_stride = x.row_bytes / sizeof(Bf16Pair);
@@ -78,15 +78,15 @@ void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row
                                     out + static_cast<std::size_t>(line) * line_bytes, line_bytes);
             }
         }
-        const auto multiply = [&]<int R, int M>(algorithms::Shape<Bf16Lanes, R, M>, std::int64_t part) {
+        const auto multiply = [&]<int R, int M>(std::int64_t part) {
             algorithms::float_tiles<Avx512, Bf16Lanes, R, M>(panel, stride, rows, activations, x_stride, x.rows, pairs,
-                                                             part, y + begin, y_stride);
+                                                             part, 0, y + begin, y_stride);
         };
         if (x.rows == 1) {
-            multiply(algorithms::Shape<Bf16Lanes, Avx512::float_stream_rows, 1>{}, pairs);
+            multiply.template operator()<Avx512::float_stream_rows, 1>(pairs);
         } else {
-            multiply(algorithms::Shape<Bf16Lanes, Avx512::float_tile_rows, Avx512::float_tile_columns>{},
-                     Avx512::float_part_columns);
+            multiply.template operator()<Avx512::float_tile_rows, Avx512::float_tile_columns>(
+                Avx512::float_part_columns);
         }
     }
 }
@@ -100,9 +100,10 @@ MatmulFn matmul(quant::TensorType type, Activations activations) {
 
 std::size_t matmul_scratch_bytes(std::int64_t columns) {
     const std::int64_t pairs = pairs_of(columns);
-    const std::int64_t most = algorithms::float_panel_rows(pairs);
+    const std::size_t row_bytes = padded_columns(pairs) * sizeof(Bf16Pair);
+    const std::int64_t most = algorithms::float_panel_rows(row_bytes);
     const auto rows = static_cast<std::size_t>(most < few_rows ? few_rows : most);
-    const std::size_t panel = rows * padded_columns(pairs) * sizeof(Bf16Pair);
+    const std::size_t panel = rows * row_bytes;
     const std::size_t others = avx512_table().matmul_scratch_bytes(columns);
     return panel > others ? panel : others;
 }
