@@ -170,6 +170,8 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, Access access) {
             return Error{ErrorCode::io_error,
                          fmt::format("cannot replace \"{}\": it is a device, a pipe or a socket", path), "name a file"};
         }
+    } else if (errno != ENOENT) {  // a name that is too long, say: now rather than when everything is written
+        return state->error("write", errno);
     }
 
     if (state->folder_readable) remove_leftovers(location.folder, state->folder.get());

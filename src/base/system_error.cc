@@ -11,7 +11,10 @@ namespace {
 std::string hint_for(int number) {
     switch (number) {
         case ENOENT:
-        case ENOTDIR: return "check the path";
+        case ENOTDIR:
+        case ELOOP:
+        case ENAMETOOLONG: return "check the path";
+        case EROFS: return "choose another folder";
         case EACCES:
         case EPERM: return "check the permissions of the file and of the folders above it";
         case EISDIR: return "name a file, not a folder";
