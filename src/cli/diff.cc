@@ -14,6 +14,7 @@
 #include "cli/tensor_words.h"
 #include "formats/printable.h"
 #include "models/model.h"
+#include "store/models.h"
 
 namespace puna::cli {
 namespace {
@@ -41,7 +42,8 @@ class DiffCommand : public Command {
 };
 
 void DiffCommand::declare(Flags& flags) {
-    flags.positional("A", a_, "A model file; of a model in several files, any of them.");
+    flags.positional("A", a_,
+                     "A model file; of a model in several files, any of them. Or a name that 'puna list' shows.");
     flags.positional("B", b_, "The other one.");
     flags.section("Work");
     flags.flag("--no-weights", no_weights_, "Compare the tensors' names, types and shapes alone.");
@@ -111,8 +113,10 @@ Json json(const ModelDifference& difference) {
 Result<int> DiffCommand::compare(Output& output) const {
     if (!a_ || !b_) return Error{ErrorCode::invalid_argument, "a file is missing", "give two model files"};
     const InterruptWatch interrupts;
-    PUNA_TRY(std::shared_ptr<const formats::ModelFile> a, formats::read_model_file(*a_));
-    PUNA_TRY(std::shared_ptr<const formats::ModelFile> b, formats::read_model_file(*b_));
+    PUNA_TRY(const std::string path_a, store::find_model(*a_));
+    PUNA_TRY(const std::string path_b, store::find_model(*b_));
+    PUNA_TRY(std::shared_ptr<const formats::ModelFile> a, formats::read_model_file(path_a));
+    PUNA_TRY(std::shared_ptr<const formats::ModelFile> b, formats::read_model_file(path_b));
     const auto lies_in_pieces = [](const formats::ModelFile& file) {
         return std::ranges::any_of(file.tensors, [](const FoundTensor& tensor) { return tensor.unmerged; });
     };

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "base/atomic_file.h"
 #include "base/text_file.h"
 #include "base/thread_pool.h"
 #include "base/try.h"
@@ -130,7 +131,9 @@ Result<void> ImatrixCommand::check_flags() const {
                      "--in-file beside --resume: a matrix that was added before would count twice",
                      "leave --in-file away, or start again with --force"};
     }
-    if (!resume_) PUNA_CHECK(check_target(*output_, force_));
+    PUNA_CHECK(check_target(*output_, force_ || resume_));
+    // Now rather than when the first chunks have been evaluated.
+    PUNA_CHECK(base::AtomicFile::create(*output_));
     PUNA_CHECK(compute_.choose());
     return {};
 }

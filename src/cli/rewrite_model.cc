@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <tuple>
 
@@ -17,6 +18,7 @@
 #include "cli/units.h"
 #include "formats/imatrix.h"
 #include "formats/printable.h"
+#include "store/models.h"
 
 namespace puna::cli {
 namespace {
@@ -167,10 +169,21 @@ Json plan_json(const QuantizePlan& plan) {
 }
 
 Result<void> check_sharded(const formats::ModelFile& model) {
-    if (model.dialect == formats::Dialect::gguf && model.mappings.size() > 1) return {};
+    const bool several = model.mappings.size() > 1 || model.metadata.find("split.count") != nullptr;  // or one of one
+    if (model.dialect == formats::Dialect::gguf && several) return {};
     return Error{ErrorCode::invalid_argument,
                  fmt::format("{} is no GGUF model in several files", formats::printable_path(model.path)),
                  "'puna convert' turns other models into one GGUF file"};
+}
+
+/// A model in one file may be replaced by what is made of it; of one in several, or of a folder, nothing may.
+Result<void> check_not_a_part(const formats::ModelFile& model, const std::string& input, const std::string& output) {
+    std::error_code ignored;
+    if (!model.has_file(output)) return {};
+    if (model.mappings.size() == 1 && std::filesystem::equivalent(input, output, ignored)) return {};
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("{} is a part of the model that is read", formats::printable_path(output)),
+                 "choose another name for the new file"};
 }
 
 }  // namespace
@@ -185,7 +198,8 @@ std::string mix_names() {
 void RewriteModel::declare_files(Flags& flags) {
     flags.positional("IN", input_,
                      "The model: a file in GGUF or a format before it, a folder of Hugging Face's or Meta's, or a file "
-                     "of weights in one (safetensors, PyTorch); of several files any one.");
+                     "of weights in one (safetensors, PyTorch); of several files any one. Or a name that 'puna list' "
+                     "shows.");
     flags.positional("OUT", output_, "The file to write.");
 }
 
@@ -292,9 +306,10 @@ Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& ou
     PUNA_TRY(const convert::QuantizeOptions chosen, options(type));
     if (!dry_run_) PUNA_CHECK(check_target(*output_, force_));
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source,
-             formats::read_model_file(*input_, legacy_.values()));
+    PUNA_TRY(const std::string path, store::find_model(*input_));
+    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source, formats::read_model_file(path, legacy_.values()));
     if (shards_only_) PUNA_CHECK(check_sharded(*source));
+    PUNA_CHECK(check_not_a_part(*source, path, *output_));
     PUNA_TRY(const QuantizePlan plan, this->plan(source, chosen, format));
     report_fallbacks(plan);
     report_importance(plan);

@@ -44,6 +44,7 @@ class ShowCommand : public Command {
     std::string kv_type_ = "f16";
     LegacyFlags legacy_;
     bool tensors_ = false;
+    std::string format_;  // of the file, in words
     bool json_ = false;
 };
 
@@ -118,6 +119,7 @@ std::string ShowCommand::table(const ModelInfo& info, const Memory& memory, cons
         text += fmt::format("{:<16}{}\n", name, value);
     };
     row("file", formats::printable_path(info.path));
+    row("format", format_);
     if (!info.name.empty()) row("name", formats::printable(info.name));
     row("architecture", formats::printable(info.architecture));
     row("runs here", info.runnable ? "yes" : fmt::format("no: {}", formats::printable(info.why_not.message, 4096)));
@@ -162,6 +164,7 @@ Json ShowCommand::json(const ModelInfo& info, const Memory& memory, const format
     // What a model that cannot run would take is not known.
     const auto if_runnable = [&](std::uint64_t bytes) { return info.runnable ? Json(bytes) : Json(); };
     Json json = {{"name", info.name},
+                 {"format", format_},
                  {"architecture", info.architecture},
                  {"runnable", info.runnable},
                  {"parameters", info.parameters},
@@ -190,6 +193,7 @@ Result<int> ShowCommand::execute(Output& output) {
     PUNA_TRY(const std::string path, required_model(positional_ ? positional_ : model_));
     PUNA_TRY(const Model model, Model::load(path, legacy_.load_options()));
     const ModelInfo& info = model.info();
+    format_ = model.impl()->file->format;
     if (const auto& runnable = model.impl()->model; runnable.ok())
         PUNA_CHECK(nn::KvCache::check((*runnable)->kv_shape(kv_type)));
     Memory memory = {};

@@ -11,6 +11,7 @@
 #include "cli/target_file.h"
 #include "cli/units.h"
 #include "formats/printable.h"
+#include "store/models.h"
 
 namespace puna::cli {
 namespace {
@@ -36,7 +37,8 @@ class SplitCommand : public Command {
 };
 
 void SplitCommand::declare(Flags& flags) {
-    flags.positional("IN", input_, "The model: a GGUF file; any shard of one in several files.");
+    flags.positional("IN", input_,
+                     "The model: a GGUF file, any shard of one in several files, or a name that 'puna list' shows.");
     flags.positional("OUT", output_,
                      "What the names of the files begin with, before -00001-of-00003.gguf (default: IN, less .gguf).");
     flags.section("Limits");
@@ -86,8 +88,8 @@ std::string table(const SplitPlan& plan, const std::string& prefix) {
     std::string text;
     for (std::size_t i = 0; i < plan.shards.size(); ++i) {
         const PlannedShard& shard = plan.shards[i];
-        text += fmt::format("{}  {:>6} tensors  {:>10}\n", formats::printable_path(plan.path(prefix, i)), shard.count,
-                            bytes_words(shard.layout.file_bytes));
+        text += fmt::format("{}  {:>6} {:<7}  {:>10}\n", formats::printable_path(plan.path(prefix, i)), shard.count,
+                            shard.count == 1 ? "tensor" : "tensors", bytes_words(shard.layout.file_bytes));
     }
     return text;
 }
@@ -113,7 +115,8 @@ Result<int> SplitCommand::execute(Output& output) {
         PUNA_TRY(limits.max_bytes, parse_size(*max_size_));
     }
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source, formats::read_model_file(*input_));
+    PUNA_TRY(const std::string path, store::find_model(*input_));
+    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> source, formats::read_model_file(path));
     PUNA_TRY(const SplitPlan plan, convert::plan_split(source, limits));
     const std::string start = prefix();
     for (std::size_t i = 0; i < plan.shards.size(); ++i) {

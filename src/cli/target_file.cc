@@ -23,6 +23,14 @@ std::filesystem::path folder_of(const std::string& path) {
 
 Result<void> check_target(const std::string& path, bool replace) {
     std::error_code ignored;
+    if (path == "-") {
+        return Error{ErrorCode::invalid_argument, "files are not written to standard output",
+                     "name a file; one whose name is a dash is ./-"};
+    }
+    if (std::filesystem::is_directory(path, ignored)) {
+        return Error{ErrorCode::invalid_argument, fmt::format("{} is a folder", formats::printable_path(path)),
+                     "name a file in it"};
+    }
     if (replace || !std::filesystem::exists(path, ignored)) return {};
     return Error{ErrorCode::invalid_argument, fmt::format("{} exists already", formats::printable_path(path)),
                  "choose another name, or give --force to replace it"};

@@ -8,7 +8,8 @@
 
 namespace puna::cli {
 
-/// Whether a new file may come to `path`. Errors: invalid_argument (one is there, and not to be replaced).
+/// Whether a new file may come to `path`. Errors: invalid_argument (one is there, and not to be
+/// replaced; it is a folder, or "-").
 Result<void> check_target(const std::string& path, bool replace);
 
 /// Whether `needed` bytes are free on the disk of `path`. Errors: io_error.

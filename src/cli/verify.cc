@@ -13,6 +13,7 @@
 #include "cli/units.h"
 #include "formats/printable.h"
 #include "models/model.h"
+#include "store/models.h"
 
 namespace puna::cli {
 namespace {
@@ -33,7 +34,8 @@ class VerifyCommand : public Command {
 };
 
 void VerifyCommand::declare(Flags& flags) {
-    flags.positional("FILE", file_, "The model file; of a model in several files, any of them.");
+    flags.positional("FILE", file_,
+                     "The model file; of a model in several files, any of them. Or a name that 'puna list' shows.");
     flags.section("Work");
     flags.integer("-t,--num-threads", "N", {1, 1024}, threads_,
                   "Threads (default: the cores that this process may use).");
@@ -67,7 +69,9 @@ std::string table(const formats::ModelFile& model, const Verification& found) {
     }
     const std::uint64_t bad = found.non_finite.size();
     row("weights", fmt::format("{} looked at, {}", found.elements_scanned,
-                               bad == 0 ? "all finite" : fmt::format("{} tensors hold some that are not finite", bad)));
+                               bad == 0   ? "all finite"
+                               : bad == 1 ? "1 tensor holds some that are not finite"
+                                          : fmt::format("{} tensors hold some that are not finite", bad)));
     return text;
 }
 
@@ -108,7 +112,8 @@ Result<void> check_complete(const std::shared_ptr<const formats::ModelFile>& mod
 Result<int> VerifyCommand::execute(Output& output) {
     if (!file_) return Error{ErrorCode::invalid_argument, "a file is missing", "give the model's file"};
     const InterruptWatch interrupts;
-    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> model, formats::read_model_file(*file_));
+    PUNA_TRY(const std::string path, store::find_model(*file_));
+    PUNA_TRY(const std::shared_ptr<const formats::ModelFile> model, formats::read_model_file(path));
     PUNA_CHECK(check_complete(model));
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
              base::ThreadPool::create(threads_.value_or(base::usable_cores())));

@@ -84,13 +84,10 @@ class ShardWriter {
     Result<void> check_targets() const {
         for (std::size_t i = 0; i < plan_.shards.size(); ++i) {
             const std::string path = plan_.path(prefix_, i);
-            for (const auto& mapping : plan_.source->mappings) {
-                std::error_code ignored;
-                if (!std::filesystem::equivalent(path, mapping->path(), ignored)) continue;
-                return Error{ErrorCode::invalid_argument,
-                             fmt::format("{} is a file of the model that is read", formats::printable_path(path)),
-                             "choose another name for the shards"};
-            }
+            if (!plan_.source->has_file(path)) continue;
+            return Error{ErrorCode::invalid_argument,
+                         fmt::format("{} is a file of the model that is read", formats::printable_path(path)),
+                         "choose another name for the shards"};
         }
         return {};
     }

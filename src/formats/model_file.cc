@@ -245,6 +245,13 @@ Result<void> ModelFile::check_mappings() const {
     return {};
 }
 
+bool ModelFile::has_file(const std::string& other) const {
+    return std::any_of(mappings.begin(), mappings.end(), [&](const auto& mapping) {
+        std::error_code ignored;
+        return std::filesystem::equivalent(other, mapping->path(), ignored);
+    });
+}
+
 Result<std::shared_ptr<const ModelFile>> read_model_file(const std::string& path, const MissingValues& given) {
     try {
         PUNA_TRY(auto model, read_any(path));

@@ -94,6 +94,8 @@ struct ModelFile {
     bool index_tensors(const FoundTensor** duplicate = nullptr);
     /// file_changed once a mapping has lost its file; call it after work on mapped data.
     Result<void> check_mappings() const;
+    /// Whether `path` is one of the model's files, by whatever name.
+    bool has_file(const std::string& path) const;
 
   private:
     std::vector<std::uint32_t> by_name_;  // indices into `tensors`, in ascending order of name

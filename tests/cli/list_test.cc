@@ -20,6 +20,25 @@ class Store : public CommandLine {
     }
 };
 
+TEST_F(Store, CommandsOnFilesTakeNamesToo) {
+    add("tiny", tiny());
+    EXPECT_EQ(json_of({"verify", "tiny"}, options())["ok"], true);
+    EXPECT_EQ(json_of({"diff", "tiny", tiny()}, options())["same"], true);
+    EXPECT_EQ(json_of({"diff", tiny(), "tiny"}, options())["same"], true);
+    const std::string out = folder_.path("out.gguf");
+    json_of({"convert", "tiny", out}, options());
+    json_of({"quantize", "tiny", out, "F16", "--force"}, options());
+    json_of({"split", "tiny", folder_.path("part"), "--max-tensors", "8"}, options());
+    for (const std::vector<std::string>& command : {std::vector<std::string>{"verify", "tony"},
+                                                    {"diff", "tony", "tiny"},
+                                                    {"convert", "tony", out, "--force"},
+                                                    {"split", "tony", "--max-tensors", "8"}}) {
+        const Json error = error_of(command, 3, options());
+        EXPECT_EQ(error["code"], "file_not_found") << command[0];
+        EXPECT_THAT(error["hint"].get<std::string>(), HasSubstr("tiny")) << command[0];
+    }
+}
+
 TEST_F(Store, ListShowsWhatIsThere) {
     EXPECT_EQ(json_of({"list"}, options())["models"], Json::array());
     add("tiny", tiny());

@@ -101,6 +101,8 @@ TEST_F(Quantize, ReplacesOnlyWithForce) {
     folder_.write("out.gguf", std::string_view("mine"));
     EXPECT_EQ(error_of({"quantize", plain(), out(), "Q8_0"}, 2)["code"], "invalid_argument");
     EXPECT_EQ(bytes(out()), "mine");
+    EXPECT_THAT(error_of({"convert", plain(), folder_.path(""), "--force"}, 2)["message"], HasSubstr("is a folder"));
+    EXPECT_THAT(error_of({"convert", plain(), "-"}, 2)["message"], HasSubstr("standard output"));
     EXPECT_EQ(json_of({"quantize", plain(), out(), "Q8_0", "--force"})["types"]["Q8_0"]["tensors"], 15);
 }
 

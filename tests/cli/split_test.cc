@@ -46,6 +46,26 @@ TEST_F(Shards, SplitTellsItsPlan) {
     EXPECT_THAT(small.err, HasSubstr("more than 2.0 KiB"));
 }
 
+TEST_F(Shards, OneFileMayBeAllOfThem) {
+    json_of({"split", tiny(), folder_.path("one"), "--max-size", "1G"});
+    json_of({"merge", folder_.path("one-00001-of-00001.gguf"), folder_.path("back.gguf")});
+    EXPECT_EQ(json_of({"diff", folder_.path("back.gguf"), tiny()})["same"], true);
+}
+
+TEST_F(Shards, NoPartIsReplacedByTheWhole) {
+    json_of({"split", tiny(), folder_.path("part"), "--max-tensors", "10"});
+    const std::string first = folder_.path("part-00001-of-00002.gguf");
+    const std::string second = folder_.path("part-00002-of-00002.gguf");
+    for (const char* command : {"merge", "convert"}) {
+        for (const std::string& part : {first, second}) {
+            const Json error = error_of({command, first, part, "--force"}, 2);
+            EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("is a part of the model that is read"));
+        }
+    }
+    EXPECT_EQ(json_of({"diff", first, tiny()})["same"], true);
+    json_of({"convert", tiny(), tiny(), "--force"});  // a model in one file may
+}
+
 TEST_F(Shards, RefuseWhatCannotBe) {
     EXPECT_EQ(error_of({"split", tiny()}, 2)["code"], "invalid_argument");
     for (const char* wrong : {"", "G", "2T", "-1G", "0", "99999999999G"}) {
