@@ -1,6 +1,7 @@
 #include "convert/quantize.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -182,6 +183,10 @@ Result<QuantizePlan> plan_quantization(std::shared_ptr<const formats::ModelFile>
     QuantizePlan plan;
     const bool is_gguf = source->dialect == formats::Dialect::gguf;
     PUNA_TRY(plan.source, models::in_gguf_dialect(std::move(source)));
+    if (const auto& ends = plan.source->vocabulary.more_ends; !is_gguf && !ends.empty()) {
+        plan.unsaid.push_back(fmt::format("that {} {} too ends a text: it has names for three that do",
+                                          ends.size() == 1 ? "token" : "each of the tokens", fmt::join(ends, ", ")));
+    }
     plan.imatrix = options.imatrix;
     plan.exact = options.exact;
     PUNA_TRY(plan.tensors, plan_tensors(*plan.source, is_gguf, options));

@@ -26,6 +26,9 @@ struct Signature {
 // reversed.
 constexpr std::array legacy_magics = {"lmgg"sv, "fmgg"sv, "tjgg"sv};  // GGML, GGMF, GGJT
 
+// The other way around, as big-endian machines wrote them.
+constexpr std::array big_endian_magics = {"ggml"sv, "ggmf"sv, "ggjt"sv, "FUGG"sv};
+
 constexpr std::array signatures = {
     Signature{"algg"sv, "a GGLA file (a LoRA adapter), which holds no model",
               "give the base model's file; adapters are not read by this version"},
@@ -77,6 +80,12 @@ Result<Format> recognize_format(std::span<const std::byte> bytes, std::string_vi
     if (begins_like_safetensors(bytes)) return Format::safetensors;
     for (const Signature& signature : signatures) {
         if (start.starts_with(signature.start)) return unsupported(file, signature.name, signature.hint);
+    }
+    if (std::find(big_endian_magics.begin(), big_endian_magics.end(), start.substr(0, 4)) != big_endian_magics.end()) {
+        return Error{ErrorCode::unsupported_format,
+                     fmt::format("{}: header, magic '{}' is stored in big-endian byte order (at byte 0)", file,
+                                 start.substr(0, 4)),
+                     "puna reads little-endian files; convert the model for little-endian machines"};
     }
     if (path.ends_with(".safetensors")) return Format::safetensors;
     if (pytorch::is_pytorch(bytes)) return Format::pytorch;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,7 +65,10 @@ class Llama final : public Model {
 
     const Weights& weights() const { return weights_; }
     /// The forms of activations that this model's matrices ask for.
+    /// Of the matrices that are multiplied.
+    std::set<quant::TensorType> matrix_types() const;
     nn::LinearForms linear_forms(kernels::Activations activations) const;
+    void report_slow_types() const;
     const nn::RopeAngles& angles() const { return angles_; }
     float eps() const { return eps_; }
 
@@ -237,16 +241,34 @@ Result<std::shared_ptr<const Model>> Llama::create(std::shared_ptr<const formats
     return std::shared_ptr<const Model>(std::move(model));
 }
 
-nn::LinearForms Llama::linear_forms(kernels::Activations activations) const {
-    nn::LinearForms forms;
-    nn::add_form(forms, weights_.output.type, activations);
+std::set<quant::TensorType> Llama::matrix_types() const {
+    std::set<quant::TensorType> types = {weights_.output.type};
     for (const Layer& layer : weights_.layers) {
         for (const StackedMatrix* w :
              {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
-            nn::add_form(forms, w->type, activations);
+            types.insert(w->type);
         }
     }
+    return types;
+}
+
+nn::LinearForms Llama::linear_forms(kernels::Activations activations) const {
+    nn::LinearForms forms;
+    for (const quant::TensorType type : matrix_types())
+        nn::add_form(forms, type, activations);
     return forms;
+}
+
+/// Types that are decoded anew for every product.
+void Llama::report_slow_types() const {
+    for (const quant::TensorType type : matrix_types()) {
+        const quant::TypeInfo& info = quant::type_info(type);
+        if (!info.decoded_only) continue;
+        const bool stays = type == quant::TensorType::F64;  // GGUF has it, and converting alone keeps it
+        base::log(base::LogLevel::warning,
+                  fmt::format("weights in {} are slow to compute with; `puna convert{}` makes a faster file of them",
+                              info.name, stays ? " --type F32" : ""));
+    }
 }
 
 std::uint64_t Llama::workspace_bytes(std::int64_t batch_rows, std::int64_t threads) const {
@@ -256,11 +278,7 @@ std::uint64_t Llama::workspace_bytes(std::int64_t batch_rows, std::int64_t threa
 }
 
 Result<std::unique_ptr<Model::Runner>> Llama::create_runner(const RunnerOptions& options) const {
-    if (quant::type_info(weights_.layers.front().q.type).decoded_only) {
-        base::log(base::LogLevel::warning,
-                  fmt::format("weights in {} are slow to compute with; `puna convert` makes a faster file of them",
-                              quant::type_info(weights_.layers.front().q.type).name));
-    }
+    report_slow_types();
     auto runner = std::make_unique<LlamaRunner>(*this, options);
     PUNA_CHECK(runner->allocate());
     return std::unique_ptr<Runner>(std::move(runner));

@@ -78,6 +78,12 @@ Result<Dimensions> read_dimensions(const ModelFile& file) {
         return malformed_value(file, key::kv_heads.in(dialect),
                                fmt::format("is {}, and {} heads cannot share as many evenly", d.kv_heads, d.heads));
     }
+    if (dialect == Dialect::ggml && d.kv_heads != stated_by_shapes) {  // no file states it: it was given
+        return Error{ErrorCode::invalid_argument,
+                     fmt::format("{}: --kv-heads is {}, but tensor '{}' has the rows of {}", file.path, d.kv_heads,
+                                 name::k.in(dialect, 0), stated_by_shapes),
+                     "leave --kv-heads away"};
+    }
     if (d.embedding % d.heads != 0 && file.metadata.find(key::head_dim.in(dialect)) == nullptr) {
         return malformed_value(
             file, key::heads.in(dialect),

@@ -46,6 +46,15 @@ Result<const Family*> find_family(const ModelFile& file) {
             fmt::format("{}: nothing says which architecture the weights are of", file.path),
             fmt::format("the folder's config.json belongs beside them ('{}', 'model_type')", file.metadata_path)};
     }
+    if (file.architecture.empty()) {
+        const auto kind = file.metadata.string("general.type");  // "imatrix", "adapter"
+        const std::string found = kind.ok() && *kind ? formats::printable(**kind) : std::string("unknown");
+        return Error{ErrorCode::unsupported_architecture,
+                     fmt::format("{}: the file holds no model that could run: its type is '{}', and it names no "
+                                 "architecture",
+                                 file.path, found),
+                     "give a model's file"};
+    }
     return Error{ErrorCode::unsupported_architecture,
                  fmt::format("{}: the architecture '{}' is not one that this version runs", file.path,
                              formats::printable(file.architecture)),

@@ -30,6 +30,7 @@ TEST_F(Ggml, ShowsTheFile) {
     const Json json = json_of({"show", model, "--model-context", "512"});
     EXPECT_EQ(json["architecture"], "llama");
     EXPECT_EQ(json["runnable"], true);
+    EXPECT_EQ(json["format"], "GGML without version");
     EXPECT_EQ(json["context"], 512);
     EXPECT_EQ(json["parameters"], json_of({"show", original})["parameters"]);
     EXPECT_EQ(json["memory"]["assembled"], 0);

@@ -35,6 +35,7 @@ TEST_F(HuggingFace, RunsAndTokenizesLikeTheGgufFile) {
 TEST_F(HuggingFace, ShowsTheFolder) {
     const Json json = json_of({"show", model});
     EXPECT_EQ(json["name"], "tiny_llama1");
+    EXPECT_EQ(json["format"], "safetensors");
     EXPECT_EQ(json["architecture"], "llama");
     EXPECT_EQ(json["runnable"], true);
     EXPECT_EQ(json["vocabulary"], 288);
@@ -50,6 +51,33 @@ TEST_F(HuggingFace, ConvertsToAFileThatRunsAlike) {
     EXPECT_EQ(converted["ids"], json_of(run)["ids"]);
     // Rows of ffn_down do not divide into Q8_0's blocks: two of the sixteen matrices become F16.
     EXPECT_EQ(json_of({"convert", model, folder_.path("q8.gguf"), "--type", "q8_0"})["types"]["Q8_0"]["tensors"], 14);
+}
+
+TEST_F(HuggingFace, SlowTypesAreToldWithWhatHelps) {
+    for (const auto& [name, command] : {std::pair{"tiny_f64", "convert --type F32"}, {"tiny_f8_e5m2", "convert"}}) {
+        const std::string slow = folder_.path(name);
+        std::filesystem::copy(support::model_data + "huggingface/" + name, slow);
+        std::filesystem::copy(model + "/tokenizer.model", slow + "/tokenizer.model");
+        const std::vector<std::string> run = {"run", "-m", slow, "-p", "x", "-n", "1"};
+        EXPECT_THAT(run_puna(run).err, HasSubstr("slow to compute with; `puna " + std::string(command) + "` makes"));
+        std::vector<std::string> convert = {"convert", slow, folder_.path("fast.gguf"), "--force"};
+        if (std::string(name) == "tiny_f64") convert.insert(convert.end(), {"--type", "F32"});
+        json_of(convert);
+        EXPECT_THAT(run_puna({"run", "-m", folder_.path("fast.gguf"), "-p", "x", "-n", "1"}).err,
+                    testing::Not(HasSubstr("slow")));
+    }
+}
+
+TEST_F(HuggingFace, EndsThatGgufCannotNameAreTold) {
+    std::filesystem::copy(model, folder_.path("m"));
+    const auto convert = [&](std::string_view ends) {
+        folder_.write("m/generation_config.json", ends);
+        return run_puna({"convert", folder_.path("m"), folder_.path("o.gguf"), "--force"}).err;
+    };
+    EXPECT_THAT(convert(R"({"eos_token_id":[2,270,271]})"), testing::Not(HasSubstr("cannot say")));
+    EXPECT_THAT(convert(R"({"eos_token_id":[2,270,271,272]})"), HasSubstr("cannot say that token 272 too ends"));
+    EXPECT_THAT(convert(R"({"eos_token_id":[2,270,271,272,273]})"),
+                HasSubstr("cannot say that each of the tokens 272, 273 too ends"));
 }
 
 TEST_F(HuggingFace, WhatIsWrongWithItEndsWith3AndLeavesNoFile) {

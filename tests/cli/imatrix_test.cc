@@ -106,9 +106,17 @@ TEST_F(ImatrixCommandLine, RefusesWhatCannotBe) {
     EXPECT_EQ(error_of({"imatrix", plain(), "-f", a, "-f", a, "-c", "24", "-o", out()}, 2)["code"], "invalid_argument");
     EXPECT_EQ(error_of({"imatrix", plain(), "-f", a, "-o", out()}, 1)["code"], "text_too_short");
     EXPECT_EQ(error_of({"imatrix", plain(), "-f", folder_.path("none"), "-o", out()}, 3)["code"], "file_not_found");
+    // Where the file cannot be written, that is told before the model is read.
+    const std::string none = folder_.path("none");
+    EXPECT_EQ(error_of({"imatrix", none, "-f", a, "-o", none + "/i.gguf"}, 1)["code"], "io_error");
+    EXPECT_EQ(error_of({"imatrix", none, "-f", a, "-o", none + "/i.gguf", "--resume"}, 1)["code"], "io_error");
+    EXPECT_THAT(error_of({"imatrix", none, "-f", a, "-o", folder_.path(""), "--force"}, 2)["message"],
+                HasSubstr("is a folder"));
+    EXPECT_THAT(error_of({"imatrix", none, "-f", a, "-o", "-"}, 2)["message"], HasSubstr("standard output"));
     EXPECT_FALSE(std::filesystem::exists(out()));
 
     json_of({"imatrix", plain(), "-f", a, "-o", out(), "-c", "24"});
+    EXPECT_THAT(error_of({"run", "-m", out(), "-p", "x"}, 3)["message"], HasSubstr("its type is 'imatrix'"));
     EXPECT_THAT(error_of({"imatrix", plain(), "-f", a, "-o", out(), "-c", "20", "--resume"}, 2)["hint"],
                 HasSubstr("-c 24"));
     EXPECT_EQ(

@@ -263,6 +263,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Recognized{"lfs", "version https://git-lfs", ErrorCode::unsupported_format, "Git LFS pointer"},
                       Recognized{"page", "<!DOCTYPE html><html>", ErrorCode::unsupported_format, "web page"},
                       Recognized{"unknown", "\x1b[2Jhello", ErrorCode::unsupported_format, "magic is '\\x1B[2J'"},
+                      Recognized{"big_endian_ggml", "ggml\0\0\x7d\0", ErrorCode::unsupported_format, "big-endian"},
+                      Recognized{"big_endian_ggjt", "ggjt\0\0\0\1", ErrorCode::unsupported_format, "big-endian"},
+                      Recognized{"gguf_backwards", "FUGG\0\0\0\3", ErrorCode::unsupported_format, "big-endian"},
                       Recognized{"empty", "", ErrorCode::file_malformed, "the file has 0"},
                       Recognized{"cut", "GGU", ErrorCode::file_malformed, "the file has 3"}),
     [](const auto& param) { return param.param.name; });

@@ -105,8 +105,10 @@ TEST_F(GgmlChanged, ValuesThatAreGivenCount) {
     EXPECT_EQ(logits({.norm_epsilon = 1e-6, .rope_base = 10000.0, .kv_heads = 4}), usual);
     EXPECT_NE(logits({.norm_epsilon = 1e-3}), usual);
     EXPECT_NE(logits({.rope_base = 500.0}), usual);
-    // Two heads of keys need matrices half as high.
-    EXPECT_THAT(error_of(path, {.kv_heads = 2}).message, HasSubstr("layers.0.attention.wk.weight"));
+    // Two heads of keys need matrices half as high: the flag is wrong, not the file.
+    const Error two = error_of(path, {.kv_heads = 2});
+    EXPECT_EQ(two.code, ErrorCode::invalid_argument);
+    EXPECT_THAT(two.message, HasSubstr("--kv-heads is 2, but tensor 'layers.0.attention.wk.weight' has the rows of 4"));
     EXPECT_THAT(error_of(path, {.kv_heads = 3}).message, HasSubstr("'n_head_kv' is 3, and 4 heads cannot share"));
 }
 
