@@ -43,10 +43,10 @@ Result<std::int64_t> rows_of(const ModelFile& file, const Names& names) {
 
 /// Meta's params.json does not say it: what each version was trained on, told from what else it says.
 Result<std::int64_t> meta_context(const ModelFile& file) {
-    PUNA_TRY(const auto scaled, file.metadata.boolean(meta_scaled_rope));
+    PUNA_TRY(const auto scaled, named(file, file.metadata.boolean(meta_scaled_rope)));
     if (scaled.value_or(false)) return std::int64_t{131'072};                           // Llama 3.1 and later
     if (file.metadata.find(key::rope_base.meta) != nullptr) return std::int64_t{8192};  // Llama 3
-    PUNA_TRY(const auto eps, file.metadata.number(key::eps.meta));
+    PUNA_TRY(const auto eps, named(file, file.metadata.number(key::eps.meta)));
     return eps && *eps > 2e-6 ? 2 * legacy_context : legacy_context;  // LLaMA 2 has 1e-5, LLaMA 1 has 1e-6
 }
 
@@ -117,7 +117,7 @@ Result<Rope> read_gguf_rope(const ModelFile& file, std::int64_t head_dim) {
                                fmt::format("is {}, and an odd number cannot be rotated in pairs", rope.rotated));
     }
     PUNA_TRY(const double base, read_positive(file, "llama.rope.freq_base", usual_rope_base));
-    PUNA_TRY(const auto scaling, file.metadata.string("llama.rope.scaling.type"));
+    PUNA_TRY(const auto scaling, named(file, file.metadata.string("llama.rope.scaling.type")));
     double scale = 1.0;
     if (scaling && *scaling == "linear") {
         PUNA_TRY(scale, read_positive(file, "llama.rope.scaling.factor", 1.0));
@@ -192,12 +192,12 @@ Result<Rope> read_huggingface_rope(const ModelFile& file, std::int64_t head_dim)
              read_positive(file, newer ? "rope_parameters.rope_theta" : "rope_theta", usual_rope_base));
     rope.base = static_cast<float>(base);
     for (const char* partial : {"partial_rotary_factor", "rope_parameters.partial_rotary_factor"}) {
-        PUNA_TRY(const auto part, file.metadata.number(partial));
+        PUNA_TRY(const auto part, named(file, file.metadata.number(partial)));
         if (part && *part != 1.0) return unsupported(file, fmt::format("{} is {}, and must be 1", partial, *part));
     }
-    PUNA_TRY(auto type, file.metadata.string(scaling + "rope_type"));
+    PUNA_TRY(auto type, named(file, file.metadata.string(scaling + "rope_type")));
     if (!type) {
-        PUNA_TRY(type, file.metadata.string(scaling + "type"));
+        PUNA_TRY(type, named(file, file.metadata.string(scaling + "type")));
     }
     if (!type || *type == "default") return rope;
     if (*type == "linear") {
@@ -224,17 +224,17 @@ Result<void> check_huggingface_variant(const ModelFile& file) {
                            (names->front() == "LlamaForCausalLM" || names->front() == "MistralForCausalLM");
         if (!known) return unsupported(file, "'architectures' names no causal language model of the family");
     }
-    PUNA_TRY(const auto activation, metadata.string("hidden_act"));
+    PUNA_TRY(const auto activation, named(file, metadata.string("hidden_act")));
     if (activation && *activation != "silu") {
         return unsupported(
             file, fmt::format("the activation function '{}' is not the family's", formats::printable(*activation)));
     }
-    PUNA_TRY(const auto interleaved, metadata.boolean("rope_interleaved"));
+    PUNA_TRY(const auto interleaved, named(file, metadata.boolean("rope_interleaved")));
     if (interleaved.value_or(false)) return unsupported(file, "'rope_interleaved' is true, and must be false");
     constexpr std::string_view quantization = "quantization_config.";
     const auto quantized = metadata.values.lower_bound(quantization);
     if (quantized != metadata.values.end() && quantized->first.starts_with(quantization)) {
-        PUNA_TRY(const auto method, metadata.string("quantization_config.quant_method"));
+        PUNA_TRY(const auto method, named(file, metadata.string("quantization_config.quant_method")));
         return Error{ErrorCode::unsupported_tensor_type,
                      fmt::format("{}: the weights are quantized by '{}', which this version does not read", file.path,
                                  formats::printable(method.value_or("?"))),
@@ -264,7 +264,7 @@ Result<Rope> read_meta_rope(const ModelFile& file, std::int64_t head_dim) {
     }
     PUNA_TRY(const double base, read_positive(file, std::string(key::rope_base.meta), usual_rope_base));
     rope.base = static_cast<float>(base);
-    PUNA_TRY(const auto scaled, file.metadata.boolean(meta_scaled_rope));
+    PUNA_TRY(const auto scaled, named(file, file.metadata.boolean(meta_scaled_rope)));
     if (!scaled.value_or(false)) return rope;
     Llama3Scaling scaling;
     PUNA_TRY(scaling.factor, read_positive(file, "rope_scaling_factor", scaling.factor));
@@ -310,7 +310,7 @@ Result<HyperParameters> read_hyper_parameters(const ModelFile& file) {
         return h;
     }
     if (dialect == Dialect::huggingface) {
-        PUNA_TRY(const auto tied, file.metadata.boolean("tie_word_embeddings"));
+        PUNA_TRY(const auto tied, named(file, file.metadata.boolean("tie_word_embeddings")));
         h.tied = tied.value_or(false);
     } else {
         h.tied = file.find_tensor(name::output.meta) == nullptr;

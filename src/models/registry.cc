@@ -41,10 +41,10 @@ Result<const Family*> find_family(const ModelFile& file) {
         if (named) return &family;
     }
     if (file.architecture.empty() && file.dialect == Dialect::huggingface) {
-        return Error{
-            ErrorCode::unsupported_architecture,
-            fmt::format("{}: nothing says which architecture the weights are of", file.path),
-            fmt::format("the folder's config.json belongs beside them ('{}', 'model_type')", file.metadata_path)};
+        return Error{ErrorCode::unsupported_architecture,
+                     fmt::format("{}: nothing says which architecture the weights are of", file.path),
+                     fmt::format("what the model is belongs beside them: '{}' ('model_type'), or Meta's params.json",
+                                 file.metadata_path)};
     }
     if (file.architecture.empty()) {
         const auto kind = file.metadata.string("general.type");  // "imatrix", "adapter"

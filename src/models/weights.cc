@@ -127,7 +127,7 @@ Error malformed_value(const formats::ModelFile& file, std::string_view key, std:
 
 Result<std::int64_t> read_integer(const formats::ModelFile& file, const std::string& key, std::int64_t least,
                                   std::int64_t most, std::int64_t fallback) {
-    PUNA_TRY(const auto found, file.metadata.unsigned_integer(key));
+    PUNA_TRY(const auto found, named(file, file.metadata.unsigned_integer(key)));
     if (!found && fallback >= 0) return fallback;
     if (!found) return malformed_value(file, key, "is missing");
     if (*found < static_cast<std::uint64_t>(least) || *found > static_cast<std::uint64_t>(most)) {
@@ -137,7 +137,7 @@ Result<std::int64_t> read_integer(const formats::ModelFile& file, const std::str
 }
 
 Result<double> read_positive(const formats::ModelFile& file, const std::string& key, double fallback) {
-    PUNA_TRY(const auto found, file.metadata.number(key));
+    PUNA_TRY(const auto found, named(file, file.metadata.number(key)));
     if (!found && fallback > 0) return fallback;
     if (!found) return malformed_value(file, key, "is missing");
     if (!std::isfinite(*found) || *found <= 0) {

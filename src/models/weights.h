@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "formats/model_file.h"
@@ -45,6 +46,15 @@ Result<void> check_all_used(const formats::ModelFile& file, std::vector<std::str
 
 /// A file_malformed that names the hyper-parameter, what is wrong with it, and where it lies.
 Error malformed_value(const formats::ModelFile& file, std::string_view key, std::string_view problem);
+
+/// What the metadata say, or the error with the name of their file before it.
+template <typename T>
+Result<T> named(const formats::ModelFile& file, Result<T> found) {
+    if (found.ok()) return found;
+    Error error = std::move(found).error();
+    error.message = file.metadata_path + ": " + error.message;
+    return error;
+}
 
 /// A hyper-parameter that must lie in [least, most]. Errors: file_malformed (absent without a `fallback`, or out of
 /// range).

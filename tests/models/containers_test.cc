@@ -361,7 +361,7 @@ TEST_F(Changed, HyperParametersThatCannotBeAreNamedInConfigJson) {
     for (const auto& [key, value] : values) {
         set(key, value);
         EXPECT_EQ(error_code_name(error().code), "file_malformed") << key << ' ' << value;
-        EXPECT_THAT(error().message, HasSubstr(key));
+        EXPECT_THAT(error().message, HasSubstr(std::string("config.json: key '") + key));
         EXPECT_THAT(error().message, testing::ContainsRegex("\\(at byte [0-9]+\\)")) << key << ' ' << value;
         folder_.write("config.json", std::string_view(original.dump()));
     }
