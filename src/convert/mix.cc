@@ -186,10 +186,11 @@ TensorType type_for_rows(TensorType type, std::uint64_t row_elements) {
         switch (type) {
             case TensorType::Q2_K:
             case TensorType::Q3_K:
-            case TensorType::TQ1_0:
-            case TensorType::TQ2_0:
             case TensorType::NVFP4:
             case TensorType::IQ4_XS: type = TensorType::IQ4_NL; break;
+            // A ternary model's values include zero, which IQ4_NL does not have.
+            case TensorType::TQ1_0:
+            case TensorType::TQ2_0: type = TensorType::Q4_0; break;
             case TensorType::Q4_K: type = TensorType::Q5_0; break;
             case TensorType::Q5_K: type = TensorType::Q5_1; break;
             case TensorType::Q6_K: type = TensorType::Q8_0; break;

@@ -209,9 +209,9 @@ TEST_F(QuantizeTest, GlobsMatchWholeNames) {
 TEST_F(QuantizeTest, RowsThatDoNotDivideFallBack) {
     // Rows of 64 and 96.
     const auto source = model({.tied = false});
-    const std::map<std::string, std::string> instead = {{"Q2_K", "IQ4_NL"},  {"Q3_K_S", "IQ4_NL"}, {"IQ4_XS", "IQ4_NL"},
-                                                        {"TQ1_0", "IQ4_NL"}, {"TQ2_0", "IQ4_NL"},  {"Q4_K_M", "Q5_0"},
-                                                        {"Q5_K_S", "Q5_1"},  {"Q6_K", "Q8_0"}};
+    const std::map<std::string, std::string> instead = {{"Q2_K", "IQ4_NL"}, {"Q3_K_S", "IQ4_NL"}, {"IQ4_XS", "IQ4_NL"},
+                                                        {"TQ1_0", "Q4_0"},  {"TQ2_0", "Q4_0"},    {"Q4_K_M", "Q5_0"},
+                                                        {"Q5_K_S", "Q5_1"}, {"Q6_K", "Q8_0"}};
     for (const auto& [mix, type] : instead) {
         const QuantizePlan plan = must(plan_quantization(source, as(mix)));
         EXPECT_EQ(types(plan)["blk.0.ffn_up.weight"], type) << mix;
