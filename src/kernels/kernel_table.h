@@ -80,7 +80,7 @@ struct AttentionTask {
 };
 
 /// `y[m * y_stride + r] = w[r] . x[m]` for r in [row_begin, row_end), all m. row_begin is a multiple of row_tile.
-/// `scratch`: at least `matmul_scratch_bytes`, 64-byte aligned, one per thread.
+/// `scratch`: `matmul_scratch_bytes` of w's columns or of more, 64-byte aligned, one per thread.
 using MatmulFn = void (*)(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end,
                           const ActivationMatrix& x, float* y, std::int64_t y_stride, std::byte* scratch);
 
@@ -89,6 +89,7 @@ struct KernelTable {
     Activations defaults;   // what --activations auto means
     Activations bf16;       // this set's law of bf16; float32 where it has none
 
+    /// Enough for all products with matrices of up to `columns`.
     std::size_t (*matmul_scratch_bytes)(std::int64_t columns);
     /// Null for a type that this build does not compute, and for activations that this set does not have.
     MatmulFn (*matmul)(quant::TensorType type, Activations activations);

@@ -143,9 +143,9 @@ struct Problem {
     std::int64_t x_rows;
 };
 
-/// y: [x_rows][rows] of one set, its row range cut in two.
+/// y: [x_rows][rows] of one set, its row range cut in two. Scratch is for these columns if `scratch_bytes` is 0.
 std::vector<float> product(const KernelTable& set, const Problem& p, Activations kind, const std::vector<std::byte>& w,
-                           const std::vector<float>& x) {
+                           const std::vector<float>& x, std::size_t scratch_bytes = 0) {
     const std::size_t row_bytes = static_cast<std::size_t>(p.columns) / p.type.block_elements * p.type.block_bytes;
     const std::size_t x_bytes = set.activation_row_bytes(kind, p.columns);
     const std::int64_t group = set.activation_group(kind);
@@ -154,13 +154,19 @@ std::vector<float> product(const KernelTable& set, const Problem& p, Activations
     for (std::int64_t m = 0; m < p.x_rows; m += group) {
         EXPECT_TRUE(set.prepare_activations(activations, m, std::min(group, p.x_rows - m), x.data() + m * p.columns));
     }
-    Scratch scratch(set.matmul_scratch_bytes(p.columns));
+    if (scratch_bytes == 0) scratch_bytes = set.matmul_scratch_bytes(p.columns);
+    constexpr std::size_t guard_bytes = std::size_t{1} << 16;
+    Scratch scratch(scratch_bytes + guard_bytes);
+    std::fill_n(scratch.data() + scratch_bytes, guard_bytes, std::byte{0xa5});
     std::vector<float> y(static_cast<std::size_t>(p.x_rows * p.rows), -1.0F);
     const WeightMatrix weights{p.type.type, p.rows, p.columns, w.data(), row_bytes};
     const MatmulFn matmul = set.matmul(p.type.type, kind);
     const std::int64_t cut = p.rows / 2 / row_tile * row_tile;
     if (cut > 0) matmul(weights, 0, cut, activations, y.data(), p.rows, scratch.data());
     matmul(weights, cut, p.rows, activations, y.data(), p.rows, scratch.data());
+    EXPECT_EQ(std::count(scratch.data() + scratch_bytes, scratch.data() + scratch_bytes + guard_bytes, std::byte{0xa5}),
+              static_cast<std::ptrdiff_t>(guard_bytes))
+        << set.name << ", " << p.type.name << ": " << p.columns << " columns";
     return y;
 }
 
@@ -232,6 +238,39 @@ TEST_P(MatmulTest, LongRows) {
 
 INSTANTIATE_TEST_SUITE_P(Types, MatmulTest, testing::ValuesIn(computing_types()),
                          [](const auto& instance) { return std::string(instance.param.name); });
+
+/// A thread's scratch is for the widest matrix of a model, and used for all.
+TEST(Scratch, WhatServesWideMatricesServesNarrowOnes) {
+    for (const KernelSet& set : all_kernel_sets()) {
+        if (!set.available) continue;
+        std::size_t narrower = 0;
+        for (std::int64_t columns = 16; columns <= 40'000; columns += 16) {
+            const std::size_t bytes = set.table->matmul_scratch_bytes(columns);
+            ASSERT_GE(bytes, narrower) << set.table->name << ", " << columns << " columns";
+            narrower = bytes;
+        }
+    }
+}
+
+/// Matrices of a model in the scratch of its widest one, with a guard behind it. Of 768 columns more rows fit into half
+/// of a cache of 512 KiB than of 1,536, and they take more; so do 2,048 beside 5,632 with 1 MiB.
+TEST(Scratch, IsNotLeft) {
+    Random random(8);
+    for (const TensorType name : {TensorType::F32, TensorType::F16, TensorType::Q8_0}) {
+        const TypeInfo& type = quant::type_info(name);
+        for (const Activations kind : kinds_for(type)) {
+            for (const auto& [narrow, wide] : {std::pair<std::int64_t, std::int64_t>{768, 1536}, {2048, 5632}}) {
+                const Problem p{type, 160, narrow, 9};
+                const auto w = random_rows(type, p.rows, p.columns, random);
+                const auto x = random_activations(p.x_rows, p.columns, random);
+                for (const KernelTable* set : other_sets()) {
+                    if (set->matmul(name, kind) == nullptr) continue;
+                    product(*set, p, kind, w, x, set->matmul_scratch_bytes(wide));
+                }
+            }
+        }
+    }
+}
 
 TEST(PrepareActivations, NotANumberIsRefusedBySetsAlike) {
     for (const KernelSet& set : all_kernel_sets()) {

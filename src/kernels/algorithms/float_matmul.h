@@ -27,6 +27,12 @@ static inline std::int64_t float_panel_rows(std::size_t row_bytes) {
     return rows < tile_rows ? tile_rows : rows > most_float_panel_rows ? most_float_panel_rows : rows;
 }
 
+/// The most that such a panel takes, of a matrix of up to `columns`.
+static inline std::size_t float_panel_bytes(std::int64_t columns) {
+    return most_panel_bytes(padded_columns(columns) * sizeof(float), tile_rows, most_float_panel_rows,
+                            panel_cache_bytes());
+}
+
 /// How far ahead each row of a tile is fetched where there is one row of activations, in bytes. Measured.
 inline constexpr std::size_t row_ahead = 1024;
 

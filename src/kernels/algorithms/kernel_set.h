@@ -13,7 +13,7 @@ namespace puna::kernels::algorithms {
 template <typename L>
 std::size_t matmul_scratch_bytes(std::int64_t columns) {
     const std::size_t row = padded_columns(columns) * sizeof(float);
-    const std::size_t floats = static_cast<std::size_t>(float_panel_rows(row)) * row;
+    const std::size_t floats = float_panel_bytes(columns);
     // Integer products: a panel, and the rows of a partial tile, which take less than one float a weight.
     const std::size_t integers = panel_bytes<L>(columns) + static_cast<std::size_t>(tile_rows) * row;
     return ((floats > integers ? floats : integers) + 63) / 64 * 64;

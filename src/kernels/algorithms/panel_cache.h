@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/cpu.h"
 
@@ -17,6 +18,16 @@ static inline std::size_t panel_cache_bytes() {
         return half < least ? least : half > most ? most : half;
     }();
     return bytes;
+}
+
+/// The most that a panel of at least `least_rows` and at most `most_rows` rows takes where as many are kept as
+/// `cache_bytes` holds, for all rows of up to `row_bytes`: shorter rows may fill the cache better than these do.
+static inline std::size_t most_panel_bytes(std::size_t row_bytes, std::int64_t least_rows, std::int64_t most_rows,
+                                           std::size_t cache_bytes) {
+    const std::size_t least = static_cast<std::size_t>(least_rows) * row_bytes;
+    const std::size_t most = static_cast<std::size_t>(most_rows) * row_bytes;
+    const std::size_t kept = most < cache_bytes ? most : cache_bytes;
+    return least > kept ? least : kept;
 }
 
 }  // namespace puna::kernels::algorithms

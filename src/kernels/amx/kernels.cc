@@ -3,6 +3,7 @@
 
 #include "base/cpu.h"
 #include "kernels/algorithms/decoders.h"
+#include "kernels/algorithms/panel_cache.h"
 #include "kernels/amx/bf16_tiles.h"
 #include "kernels/amx/integer_tiles.h"
 #include "kernels/sets.h"
@@ -68,7 +69,8 @@ bool prepare_activations(const ActivationMatrix& to, std::int64_t first_row, std
 }
 
 std::size_t matmul_scratch_bytes(std::int64_t columns) {
-    const std::size_t panel = static_cast<std::size_t>(panel_rows_for(columns) * lines_for(columns)) * line_bytes;
+    const std::size_t row = static_cast<std::size_t>(lines_for(columns)) * line_bytes;
+    const std::size_t panel = algorithms::most_panel_bytes(row, pair_rows, most_panel_rows, panel_cache_bytes());
     return std::max({avx512_table().matmul_scratch_bytes(columns), panel, 2 * chunk_bytes});
 }
 

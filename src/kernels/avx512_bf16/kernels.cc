@@ -33,6 +33,7 @@ struct Bf16Lanes : Avx512 {
 };
 
 constexpr std::int64_t few_rows = 16;  // of weights that are decoded together where few rows of activations use them
+static_assert(few_rows <= algorithms::tile_rows);  // then a panel for many rows of activations has room for them
 
 /// A row in pairs: whole lines of them.
 std::int64_t pairs_of(std::int64_t columns) {
@@ -99,11 +100,7 @@ MatmulFn matmul(quant::TensorType type, Activations activations) {
 }
 
 std::size_t matmul_scratch_bytes(std::int64_t columns) {
-    const std::int64_t pairs = pairs_of(columns);
-    const std::size_t row_bytes = padded_columns(pairs) * sizeof(Bf16Pair);
-    const std::int64_t most = algorithms::float_panel_rows(row_bytes);
-    const auto rows = static_cast<std::size_t>(most < few_rows ? few_rows : most);
-    const std::size_t panel = rows * row_bytes;
+    const std::size_t panel = algorithms::float_panel_bytes(pairs_of(columns));
     const std::size_t others = avx512_table().matmul_scratch_bytes(columns);
     return panel > others ? panel : others;
 }
