@@ -188,7 +188,7 @@ TensorType type_for_rows(TensorType type, std::uint64_t row_elements) {
             case TensorType::Q3_K:
             case TensorType::NVFP4:
             case TensorType::IQ4_XS: type = TensorType::IQ4_NL; break;
-            // A ternary model's values include zero, which IQ4_NL does not have.
+            // As llama-quantize has it. Zeros of a ternary model stay zeros, which IQ4_NL does not have.
             case TensorType::TQ1_0:
             case TensorType::TQ2_0: type = TensorType::Q4_0; break;
             case TensorType::Q4_K: type = TensorType::Q5_0; break;
