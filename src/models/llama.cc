@@ -64,9 +64,9 @@ class Llama final : public Model {
     Result<std::unique_ptr<Runner>> create_runner(const RunnerOptions& options) const override;
 
     const Weights& weights() const { return weights_; }
-    /// The forms of activations that this model's matrices ask for.
     /// Of the matrices that are multiplied.
     std::set<quant::TensorType> matrix_types() const;
+    /// The forms of activations that they ask for.
     nn::LinearForms linear_forms(kernels::Activations activations) const;
     void report_slow_types() const;
     const nn::RopeAngles& angles() const { return angles_; }

@@ -22,9 +22,7 @@ static inline std::size_t padded_columns(std::int64_t columns) {
 
 /// Rows of weights, of `row_bytes` each, that stay in cache together, to be reused for all rows of activations.
 static inline std::int64_t float_panel_rows(std::size_t row_bytes) {
-    const auto fit = static_cast<std::int64_t>(panel_cache_bytes() / row_bytes);
-    const std::int64_t rows = fit / tile_rows * tile_rows;
-    return rows < tile_rows ? tile_rows : rows > most_float_panel_rows ? most_float_panel_rows : rows;
+    return rows_of_panel(row_bytes, tile_rows, most_float_panel_rows, panel_cache_bytes());
 }
 
 /// The most that such a panel takes, of a matrix of up to `columns`.

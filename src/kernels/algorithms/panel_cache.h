@@ -20,6 +20,14 @@ static inline std::size_t panel_cache_bytes() {
     return bytes;
 }
 
+/// How many rows of `row_bytes` are kept together in `cache_bytes`: a multiple of `least_rows`, and at most
+/// `most_rows`, which is one too.
+static inline std::int64_t rows_of_panel(std::size_t row_bytes, std::int64_t least_rows, std::int64_t most_rows,
+                                         std::size_t cache_bytes) {
+    const std::int64_t fit = static_cast<std::int64_t>(cache_bytes / row_bytes) / least_rows * least_rows;
+    return fit < least_rows ? least_rows : fit > most_rows ? most_rows : fit;
+}
+
 /// The most that a panel of at least `least_rows` and at most `most_rows` rows takes where as many are kept as
 /// `cache_bytes` holds, for all rows of up to `row_bytes`: shorter rows may fill the cache better than these do.
 static inline std::size_t most_panel_bytes(std::size_t row_bytes, std::int64_t least_rows, std::int64_t most_rows,

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "kernels/algorithms/fetch.h"
+#include "kernels/algorithms/panel_cache.h"
 #include "kernels/amx/tiles.h"
 #include "kernels/avx512/bf16_lines.h"
 #include "kernels/avx512/transpose.h"
@@ -25,11 +26,10 @@ inline constexpr std::int64_t part_lines = 8;
 inline constexpr std::int64_t most_panel_rows = 256;
 inline constexpr std::int64_t pair_rows = 2 * tile_side;  // rows of weights that share a reading of the activations
 
-/// Rows of weights of a panel: at most 128, and what `panel_cache_bytes` holds.
+/// Rows of weights of a panel.
 inline std::int64_t panel_rows_for(std::int64_t columns) {
     const auto row = static_cast<std::size_t>(lines_for(columns)) * line_bytes;
-    const auto fit = static_cast<std::int64_t>(panel_cache_bytes() / row) / pair_rows * pair_rows;
-    return fit < pair_rows ? pair_rows : least(fit, most_panel_rows);
+    return algorithms::rows_of_panel(row, pair_rows, most_panel_rows, panel_cache_bytes());
 }
 
 /// Scratch of `multiply_few`: two chunks of the lines of two tiles.
