@@ -1,6 +1,6 @@
-// Choosing a scale for a group of weights, w = scale * q: least squares over a few candidates. `Weights` is Even or
-// Importance (law.h): what each element's squared error counts. `Codes` gives the numbers that q may be: its
-// `nearest(v)` is the nearest of them to each of four.
+// Choosing a scale for a group of weights, w = scale * q: least squares over a few candidates. `Weights` is Even,
+// Importance or Magnitude (law.h): what each element's squared error counts. `Codes` gives the numbers that q may be:
+// its `nearest(v)` is the nearest of them to each of four.
 #pragma once
 
 #include <algorithm>
@@ -92,7 +92,7 @@ ScaleFit fit_scale(const float* x, Weights w, int extreme, Codes codes) {
     const float inverse = reciprocal_or_zero(natural);
     ScaleFit best = {natural, 0.0, 0.0};
     try_scales<width>(x, w, inverse, scale_divisors, codes, best);
-    if constexpr (!Weights::even) {
+    if constexpr (Weights::clips) {
         try_scales<width>(x, w, inverse, far_divisors, codes, best);
         try_scales<width>(x, w, -inverse, scale_divisors, codes, best);  // the largest may count for little
         try_scales<width>(x, w, -inverse, far_divisors, codes, best);
@@ -175,7 +175,8 @@ double error_under(const TwoLevelScales<subs>& scales, const float* values, Weig
 }
 
 /// Scales for 256 values in `subs` groups. The group scale of the largest magnitude becomes `sub_low`, the others
-/// follow in proportion, within [sub_low, -sub_low - 1]; by importance, another proportion may suit all groups better.
+/// follow in proportion, within [sub_low, -sub_low - 1]; where elements count differently, another proportion may suit
+/// all groups better.
 template <int subs, typename Weights, typename Codes>
 TwoLevelScales<subs> fit_scales(const float* values, Weights w, int sub_low, int extreme, Codes codes) {
     constexpr int width = 256 / subs;
@@ -193,6 +194,7 @@ TwoLevelScales<subs> fit_scales(const float* values, Weights w, int sub_low, int
     } else {
         const std::uint16_t d = fit_super_scale<subs>(scales, curvatures, natural, sub_low, -sub_low - 1);
         const auto fitted = round_scales<subs>(scales, d, sub_low);
+        if constexpr (!Weights::clips) return fitted;  // the curvatures tell the error well enough
         return error_under(fitted, values, w, codes) < error_under(plain, values, w, codes) ? fitted : plain;
     }
 }

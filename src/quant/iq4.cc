@@ -1,6 +1,5 @@
 // IQ4_NL and IQ4_XS: 4-bit codes into a fixed, non-linear code book, denser around zero, where weights are.
 #include <array>
-#include <limits>
 
 #include "quant/blocks.h"
 #include "quant/families.h"
@@ -93,29 +92,16 @@ void write_iq4_xs(const float* values, Importance w, BlockIQ4_XS* block) {
     store_u16(block->scales_h, high);
 }
 
-/// Without an importance matrix, large weights count more than small ones: 4 mean(x^2) + x^2. Counted evenly, the
-/// squared error was about the same, and the model's predictions suffered more (docs/quantization.md).
-template <typename Block, int elements, WriteImportant<Block> write>
-void write_by_magnitude(const float* values, Block* block) {
-    Lanes sum = {};
-    for (int i = 0; i < elements; i += 4)
-        sum += load_lanes(values + i) * load_lanes(values + i);
-    const float common = 4.0f * fold(sum) / static_cast<float>(elements) + std::numeric_limits<float>::min();
-    float weights[elements];
-    for (int i = 0; i < elements; ++i)
-        weights[i] = common + values[i] * values[i];
-    write(values, {weights}, block);
+template <typename Block, int elements, ReadLaw<Block> read, WriteImportant<Block> write>
+constexpr TypeInfo type(TensorType id, std::string_view name) {
+    return with_importance<Block, elements, write>(
+        quantized_type<Block, elements, small_block, read, write_by_magnitude<Block, elements, Importance, write>>(
+            id, name, false));
 }
 
 constexpr std::array iq4_table = {
-    with_importance<BlockIQ4_NL, small_block, write_iq4_nl>(
-        quantized_type<BlockIQ4_NL, small_block, small_block, read_iq4_nl,
-                       write_by_magnitude<BlockIQ4_NL, small_block, write_iq4_nl>>(TensorType::IQ4_NL, "IQ4_NL",
-                                                                                   false)),
-    with_importance<BlockIQ4_XS, super_block, write_iq4_xs>(
-        quantized_type<BlockIQ4_XS, super_block, small_block, read_iq4_xs,
-                       write_by_magnitude<BlockIQ4_XS, super_block, write_iq4_xs>>(TensorType::IQ4_XS, "IQ4_XS",
-                                                                                   false)),
+    type<BlockIQ4_NL, small_block, read_iq4_nl, write_iq4_nl>(TensorType::IQ4_NL, "IQ4_NL"),
+    type<BlockIQ4_XS, super_block, read_iq4_xs, write_iq4_xs>(TensorType::IQ4_XS, "IQ4_XS"),
 };
 
 }  // namespace

@@ -196,19 +196,24 @@ void write_q6_k(const float* values, Weights w, BlockQ6_K* block) {
     store_u16(block->d, codes.scales.d);
 }
 
-template <typename Block, int width, ReadLaw<Block> read, void (*write)(const float*, Even, Block*),
+template <typename Block, int width, ReadLaw<Block> read, void (*write)(const float*, Block*),
           WriteImportant<Block> write_important>
 constexpr TypeInfo type(TensorType id, std::string_view name, bool has_min) {
     return with_importance<Block, super_block, write_important>(
-        quantized_type<Block, super_block, width, read, write_evenly<Block, write>>(id, name, has_min));
+        quantized_type<Block, super_block, width, read, write>(id, name, has_min));
 }
 
 constexpr std::array k_quant_table = {
-    type<BlockQ2_K, 16, read_q2_k, write_q2_k<Even>, write_q2_k<Importance>>(TensorType::Q2_K, "Q2_K", true),
-    type<BlockQ3_K, 16, read_q3_k, write_q3_k<Even>, write_q3_k<Importance>>(TensorType::Q3_K, "Q3_K", false),
-    type<BlockQ4_K, 32, read_q4_k, write_q4_k<Even>, write_q4_k<Importance>>(TensorType::Q4_K, "Q4_K", true),
-    type<BlockQ5_K, 32, read_q5_k, write_q5_k<Even>, write_q5_k<Importance>>(TensorType::Q5_K, "Q5_K", true),
-    type<BlockQ6_K, 16, read_q6_k, write_q6_k<Even>, write_q6_k<Importance>>(TensorType::Q6_K, "Q6_K", false),
+    type<BlockQ2_K, 16, read_q2_k, write_evenly<BlockQ2_K, write_q2_k<Even>>, write_q2_k<Importance>>(TensorType::Q2_K,
+                                                                                                      "Q2_K", true),
+    type<BlockQ3_K, 16, read_q3_k, write_by_magnitude<BlockQ3_K, super_block, Magnitude, write_q3_k<Magnitude>>,
+         write_q3_k<Importance>>(TensorType::Q3_K, "Q3_K", false),
+    type<BlockQ4_K, 32, read_q4_k, write_evenly<BlockQ4_K, write_q4_k<Even>>, write_q4_k<Importance>>(TensorType::Q4_K,
+                                                                                                      "Q4_K", true),
+    type<BlockQ5_K, 32, read_q5_k, write_evenly<BlockQ5_K, write_q5_k<Even>>, write_q5_k<Importance>>(TensorType::Q5_K,
+                                                                                                      "Q5_K", true),
+    type<BlockQ6_K, 16, read_q6_k, write_evenly<BlockQ6_K, write_q6_k<Even>>, write_q6_k<Importance>>(TensorType::Q6_K,
+                                                                                                      "Q6_K", false),
 };
 
 }  // namespace
