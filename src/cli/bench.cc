@@ -19,15 +19,20 @@
 #include "cli/interrupt.h"
 #include "cli/loaded_model.h"
 #include "cli/machine_load.h"
+#include "cli/target_file.h"
 #include "cli/units.h"
 #include "convert/random_model.h"
+#include "formats/printable.h"
+#include "nn/kv_cache.h"
+#include "puna/version.h"
 
 namespace puna::cli {
 namespace {
 
-Result<convert::RandomModel> make_random(const convert::RandomModelSpec& spec, std::size_t threads) {
+Result<convert::RandomModel> make_random(const convert::RandomModelSpec& spec, std::size_t threads,
+                                         const InterruptWatch& interrupts) {
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool, base::ThreadPool::create(threads));
-    return convert::make_random_model(spec, *pool);
+    return convert::make_random_model(spec, *pool, [&] { return interrupts.interrupted(); });
 }
 
 /// Each number once, in the order given.
@@ -71,9 +76,14 @@ class BenchCommand : public Command {
   private:
     std::vector<BenchTest> tests() const;
     Result<void> check_flags();
+    Result<void> check_purpose() const;
+    Result<void> check_memory(const std::string& name, const models::Model& model,
+                              const ComputeFlags::Choice& choice) const;
     bool disturbed() const { return others_percent_.value_or(0) > 5; }
     bool has_models() const { return !models_.empty() || !shapes_.empty(); }
     std::vector<std::uint32_t> default_threads(std::uint32_t chosen) const;
+    Result<int> write(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts, Output& output) const;
+    Result<void> measure(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
     Result<void> bench_models(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
     Result<void> bench_products(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
     Result<void> bench_model(const std::string& name, const std::shared_ptr<const models::Model>& model,
@@ -81,9 +91,11 @@ class BenchCommand : public Command {
     Json json(const ComputeFlags::Choice& choice) const;
     std::string text(const ComputeFlags::Choice& choice) const;
 
+    const Flags* flags_ = nullptr;
     std::vector<std::string> models_;
     std::vector<std::string> shape_names_;
     std::optional<std::string> write_path_;
+    bool force_ = false;
     std::optional<std::string> type_list_;
     ComputeFlags compute_;
     std::vector<std::uint32_t> threads_;
@@ -109,12 +121,14 @@ void BenchCommand::declare(Flags& flags) {
     constexpr std::uint64_t most_sequences = 1024;
     constexpr std::uint64_t most_columns = 1 << 17;
     constexpr std::uint64_t most_rows = 1 << 13;
+    flags_ = &flags;
     flags.section("What to measure");
     flags.texts("-m,--model-path", "FILE", models_, "A model; may be given several times.");
     flags.texts("--shape", "SHAPE:TYPE", shape_names_,
                 "A model of random weights in memory, as quantize would make it: 1b:Q4_0, 135m:Q4_1, 1b:pure:Q4_K; may "
                 "be given several times.");
     flags.text("--write", "FILE", write_path_, "Write the model of --shape to FILE as GGUF, and measure nothing.");
+    flags.flag("--force", force_, "Replace the file of --write if it exists.");
     flags.text("--types", "TYPE,...", type_list_,
                "Products of single matrices with weights of these types, or of 'all'.");
     flags.integers("--columns", "N,...", {32, most_columns}, products_.columns,
@@ -157,6 +171,34 @@ std::vector<BenchTest> BenchCommand::tests() const {
     return tests;
 }
 
+/// A flag that would change nothing is an error.
+Result<void> BenchCommand::check_purpose() const {
+    struct Rule {
+        bool holds;
+        std::vector<std::string> flags;
+        std::string_view about;
+    };
+    const bool sequences = std::ranges::any_of(parallel_, [](std::uint32_t n) { return n > 1; });
+    const bool generation = std::ranges::any_of(generated_tokens_, [](std::uint32_t n) { return n > 0; });
+    const std::vector<Rule> rules = {
+        {write_path_.has_value(), {"--force"}, "the file of --write, and none is written"},
+        {type_list_.has_value(), {"--columns", "--rows"}, "the products of --types, which is not given"},
+        {has_models() && !write_path_,
+         {"--prompt-tokens", "--num-predict", "--depth", "--parallel", "--repetitions"},
+         "the speed of a model, and none is measured"},
+        {!sequences || generation, {"--parallel"}, "generation, which -n 0 leaves out"},
+        {!models_.empty(), {"--mlock", "--no-mmap"}, "a model's file, and none is given (-m)"},
+        {!write_path_, {"--markdown"}, "what is measured, and --write measures nothing"}};
+    for (const Rule& rule : rules) {
+        if (rule.holds) continue;
+        for (const std::string& flag : rule.flags) {
+            if (flags_->given(flag))
+                return usage_error(fmt::format("{} is about {}", flag, rule.about), "leave it out");
+        }
+    }
+    return {};
+}
+
 Result<void> BenchCommand::check_flags() {
     const auto wrong = [](const char* message, const char* hint) {
         return Error{ErrorCode::invalid_argument, message, hint};
@@ -175,13 +217,39 @@ Result<void> BenchCommand::check_flags() {
         return wrong("--write takes the model of one --shape", "give one --shape, and measure without --write");
     }
     if (limits_only_) {
-        if (!has_models() && !type_list_) return {};
+        if (!has_models() && !type_list_) return check_purpose();
         return wrong("--limits measures the machine alone", "leave it out: the limits are printed always");
     }
     if (!has_models() && !type_list_) {
         return wrong("no model is given", "give -m FILE, or --shape 1b:Q4_0 for one of random weights");
     }
     if (has_models() && tests().empty()) return wrong("-p and -n are both 0: nothing is left to measure", "");
+    if (write_path_) PUNA_CHECK(check_target(*write_path_, force_));
+    return check_purpose();
+}
+
+/// Whether keys and values of all tests, and the work beside them, fit into memory: the system would promise it, and
+/// end the process that uses it.
+Result<void> BenchCommand::check_memory(const std::string& name, const models::Model& model,
+                                        const ComputeFlags::Choice& choice) const {
+    const std::uint64_t available = base::available_memory();
+    const std::uint32_t most_threads = *std::max_element(threads_.begin(), threads_.end());
+    for (const BenchTest& test : tests()) {
+        const std::int64_t rows = std::max<std::int64_t>(compute_.batch_size, test.parallel);
+        const std::uint64_t needed =
+            nn::KvCache::bytes_for(*choice.kernels, model.kv_shape(choice.kv_type), test.positions()) +
+            model.workspace_bytes(rows, most_threads);
+        if (available != 0 && needed > available) {
+            return Error{ErrorCode::out_of_memory,
+                         fmt::format("{} {}: {} positions in batches of {} need {}, and {} are available", name,
+                                     test.words(), test.positions(), rows, bytes_words(needed), bytes_words(available)),
+                         "ask for fewer tokens or sequences, a smaller --batch-size or another --kv-type"};
+        }
+        if (test.depth + test.tokens > model.dimensions().context) {
+            note(fmt::format("{} {} goes beyond the {} tokens that the model was made for", name, test.words(),
+                             model.dimensions().context));
+        }
+    }
     return {};
 }
 
@@ -197,6 +265,7 @@ std::vector<std::uint32_t> BenchCommand::default_threads(std::uint32_t chosen) c
 Result<void> BenchCommand::bench_model(const std::string& name, const std::shared_ptr<const models::Model>& model,
                                        const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
     const ModelCost cost = count_model(*model);
+    PUNA_CHECK(check_memory(name, *model, choice));
     for (const std::uint32_t threads : threads_) {
         PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
                  base::ThreadPool::create(threads, choice.thread_options));
@@ -217,8 +286,7 @@ Result<void> BenchCommand::bench_model(const std::string& name, const std::share
             row.type = cost.main_type;
             row.threads = threads;
             row.large_pages_percent = large_pages_percent(model->file());
-            note(fmt::format("{} {}{} on {} threads: {:.2f} tokens/s", name, test.name(),
-                             test.parallel > 1 ? fmt::format(" x {}", test.parallel) : "", threads,
+            note(fmt::format("{} {} on {}: {:.2f} tokens/s", name, test.words(), counted(threads, "thread"),
                              row.tokens_per_second.median));
             rows_.push_back(std::move(row));
         }
@@ -228,13 +296,16 @@ Result<void> BenchCommand::bench_model(const std::string& name, const std::share
 }
 
 Result<void> BenchCommand::bench_models(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
+    std::vector<std::string> paths;  // names are looked up before the first is measured
     for (const std::string& word : models_) {
-        PUNA_TRY(const std::string path, required_model(word));
+        PUNA_TRY(paths.emplace_back(), required_model(word));
+    }
+    for (const std::string& path : paths) {
         PUNA_TRY(const std::shared_ptr<const models::Model> model, open_model(path, compute_));
         PUNA_CHECK(bench_model(std::filesystem::path(path).filename().string(), model, choice, interrupts));
     }
     for (const convert::RandomModelSpec& spec : shapes_) {
-        PUNA_TRY(const convert::RandomModel random, make_random(spec, choice.threads));
+        PUNA_TRY(const convert::RandomModel random, make_random(spec, choice.threads, interrupts));
         PUNA_TRY(const std::shared_ptr<const models::Model> model, models::create_model(random.file));
         PUNA_CHECK(bench_model(random.file->path, model, choice, interrupts));
     }
@@ -247,21 +318,22 @@ Result<void> BenchCommand::bench_products(const ComputeFlags::Choice& choice, co
         PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
                  base::ThreadPool::create(threads, choice.thread_options));
         const base::CpuScope core = pool->pin_caller();
-        PUNA_TRY(const std::vector<ProductRow> rows, measure_products(products_, choice, *pool, limits, interrupts));
-        product_rows_.insert(product_rows_.end(), rows.begin(), rows.end());
+        PUNA_CHECK(measure_products(products_, choice, *pool, limits, interrupts, product_rows_));
     }
-    return {};
+    if (!product_rows_.empty()) return {};
+    return usage_error("--types: none of them can be measured with these --columns and --activations");
 }
 
 Json BenchCommand::json(const ComputeFlags::Choice& choice) const {
-    Json object = {{"machine",
+    Json object = {{"version", version},
+                   {"machine",
                     {{"cpu", base::cpu_model_name()},
                      {"cores", base::usable_cores()},
                      {"kernels", choice.kernels->name},
                      {"others_percent", others_percent_ ? Json(*others_percent_) : Json()}}},
                    {"limits", limits_json(limits_)}};
     for (const BenchRow& row : rows_)
-        object["rows"].push_back(row_json(row, choice));
+        object["rows"].push_back(row_json(row, choice, {compute_.batch_size, repetitions_}));
     for (const ProductRow& row : product_rows_)
         object["products"].push_back(product_json(row, choice));
     return object;
@@ -279,27 +351,41 @@ std::string BenchCommand::text(const ComputeFlags::Choice& choice) const {
     return text;
 }
 
+Result<int> BenchCommand::write(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts,
+                                Output& output) const {
+    PUNA_TRY(const convert::RandomModel random, make_random(shapes_.front(), choice.threads, interrupts));
+    const std::uint64_t bytes = random.layout.file_bytes;
+    PUNA_CHECK(check_room(*write_path_, bytes));
+    PUNA_CHECK(convert::write_random_model(random, *write_path_, [&] { return interrupts.interrupted(); }));
+    note(fmt::format("{}: {}", formats::printable_path(*write_path_), bytes_words(bytes)));
+    if (json_) PUNA_CHECK(output.write_line(json_line({{"path", *write_path_}, {"bytes", bytes}})));
+    return exit_ok;
+}
+
+/// What was measured before an error stands in the rows too.
+Result<void> BenchCommand::measure(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
+    PUNA_TRY(limits_,
+             measure_limits(threads_, limits_only_ ? LimitsEffort::thorough : LimitsEffort::quick, interrupts));
+    PUNA_CHECK(bench_models(choice, interrupts));
+    return bench_products(choice, interrupts);
+}
+
 Result<int> BenchCommand::execute(Output& output) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
     PUNA_CHECK(check_flags());
-    if (write_path_) {
-        PUNA_TRY(const convert::RandomModel random, make_random(shapes_.front(), choice.threads));
-        PUNA_CHECK(convert::write_random_model(random, *write_path_));
-        note(fmt::format("{}: {}", *write_path_, bytes_words(random.layout.file_bytes)));
-        return exit_ok;
-    }
     if (threads_.empty()) threads_ = default_threads(choice.threads);
     const InterruptWatch interrupts;
+    if (write_path_) return write(choice, interrupts, output);
     const MachineLoad load;
-    limits_ = measure_limits(threads_, limits_only_ ? LimitsEffort::thorough : LimitsEffort::quick);
-    PUNA_CHECK(bench_models(choice, interrupts));
-    PUNA_CHECK(bench_products(choice, interrupts));
+    const Result<void> outcome = measure(choice, interrupts);
+    if (!outcome.ok() && rows_.empty() && product_rows_.empty()) return outcome.error();
     others_percent_ = load.others_percent();
     if (disturbed()) {
         note(fmt::format("other processes took {:.0f} % of the CPU meanwhile: an idle machine would show more",
                          *others_percent_));
     }
     PUNA_CHECK(json_ ? output.write_line(json_line(json(choice))) : output.write(text(choice)));
+    if (!outcome.ok()) return outcome.error();
     return exit_ok;
 }
 

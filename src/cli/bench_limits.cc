@@ -18,12 +18,15 @@ Json peaks_json(const kernels::MultiplyPeaks& peaks) {
 
 }  // namespace
 
-LimitsByThreads measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort) {
+Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort,
+                                       const InterruptWatch& interrupts) {
     const bool quick = effort == LimitsEffort::quick;
     LimitsByThreads limits;
     for (const std::uint32_t count : threads) {
-        limits[count] = {kernels::measure_read_bandwidth(count, quick ? 0.2 : 1.0),
-                         kernels::measure_multiply_peaks(count, quick ? 0.1 : 0.8)};
+        MachineLimits& machine = limits[count];
+        machine.read_gb_s = kernels::measure_read_bandwidth(count, quick ? 0.2 : 1.0);
+        if (!interrupts.interrupted()) machine.gmac_s = kernels::measure_multiply_peaks(count, quick ? 0.1 : 0.8);
+        if (interrupts.interrupted()) return Error{ErrorCode::cancelled, "interrupted", ""};
     }
     return limits;
 }

@@ -9,7 +9,9 @@
 
 #include "cli/bench_table.h"
 #include "cli/console.h"
+#include "cli/interrupt.h"
 #include "kernels/limits.h"
+#include "puna/error.h"
 
 namespace puna::cli {
 
@@ -22,8 +24,9 @@ using LimitsByThreads = std::map<std::uint32_t, MachineLimits>;
 /// How long to look for the best: enough to divide by, or, where the limits are what was asked for, longer.
 enum class LimitsEffort { quick, thorough };
 
-/// `threads` may not be empty.
-LimitsByThreads measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort);
+/// `threads` may not be empty. Errors: cancelled.
+Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort,
+                                       const InterruptWatch& interrupts);
 
 /// `number_type`: "float32", "int16", "int8" or "bf16". 0 where the CPU has no instruction.
 double peak_of(const kernels::MultiplyPeaks& peaks, std::string_view number_type);

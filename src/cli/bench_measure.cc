@@ -104,6 +104,10 @@ std::string BenchTest::name() const {
     return depth == 0 ? fmt::format("{}{}", prefix, tokens) : fmt::format("{}{}@d{}", prefix, tokens, depth);
 }
 
+std::string BenchTest::words() const {
+    return parallel > 1 ? fmt::format("{} x {}", name(), parallel) : name();
+}
+
 std::int64_t BenchTest::positions() const {
     return parallel * convert::whole_blocks(depth + tokens);
 }

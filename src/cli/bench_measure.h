@@ -22,7 +22,8 @@ struct BenchTest {
     std::int64_t depth = 0;
     std::int64_t parallel = 1;  // 1 for a prompt
 
-    std::string name() const;  ///< "pp512", "tg64@d4096"
+    std::string name() const;   ///< "pp512", "tg64@d4096"
+    std::string words() const;  ///< with the sequences, if there are several: "tg64@d4096 x 4"
     /// Of the KV cache, for all sequences.
     std::int64_t positions() const;
 };

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/try.h"
 #include "cli/bench_report.h"
+#include "cli/units.h"
 #include "convert/random_model.h"
 #include "formats/printable.h"
 #include "kernels/instruction_peaks.h"
@@ -138,9 +139,9 @@ Result<std::vector<const quant::TypeInfo*>> parse_product_types(const std::strin
             names += fmt::format("{}{}", names.empty() ? "" : ", ", type.name);
         }
     }
-    if (list == "all") return types;
     std::vector<const quant::TypeInfo*> chosen;
     for (const std::string_view name : split_list(list)) {
+        if (quant::same_name(name, "all")) return types;
         const quant::TypeInfo* type = quant::find_type(name);
         if (std::find(types.begin(), types.end(), type) == types.end()) {
             return Error{ErrorCode::invalid_argument,
@@ -152,14 +153,13 @@ Result<std::vector<const quant::TypeInfo*>> parse_product_types(const std::strin
     return chosen;
 }
 
-Result<std::vector<ProductRow>> measure_products(const ProductSpec& spec, const ComputeFlags::Choice& choice,
-                                                 base::ThreadPool& pool, const MachineLimits& limits,
-                                                 const InterruptWatch& interrupts) {
+Result<void> measure_products(const ProductSpec& spec, const ComputeFlags::Choice& choice, base::ThreadPool& pool,
+                              const MachineLimits& limits, const InterruptWatch& interrupts,
+                              std::vector<ProductRow>& results) {
     nn::Buffer<std::byte> weights(weight_bytes());
     if (!weights) return Error{ErrorCode::out_of_memory, "not enough memory for the matrices of --types", ""};
     base::prefer_large_pages(weights.data(), weight_bytes());
     kernels::InstructionPeaks peaks(pool);
-    std::vector<ProductRow> results;
     for (const std::uint32_t columns : spec.columns) {
         for (const quant::TypeInfo* type : spec.types) {
             if (columns % type->block_elements != 0) {
@@ -191,10 +191,10 @@ Result<std::vector<ProductRow>> measure_products(const ProductSpec& spec, const 
                 row.percent_of_limit = limit > 0 ? 100 * row.gmac_s / limit : 0;
                 results.push_back(std::move(row));
             }
-            note(fmt::format("{}, {} columns, {} threads: measured", type->name, columns, pool.size()));
+            note(fmt::format("{}, {} columns, {}: measured", type->name, columns, counted(pool.size(), "thread")));
         }
     }
-    return results;
+    return {};
 }
 
 Json product_json(const ProductRow& row, const ComputeFlags::Choice& choice) {
@@ -231,6 +231,7 @@ BenchTable products_table(const std::vector<ProductRow>& rows) {
                                 ? fmt::format("{:.1f} GB/s, {:.0f} %", row.gb_s, row.percent_of_limit)
                                 : fmt::format("{:.0f} GMAC/s, {:.0f} %", row.gmac_s, row.percent_of_limit));
         }
+        cells.resize(4 + regimes.size());
         table.add(std::move(cells));
     }
     return table;

@@ -28,8 +28,8 @@ struct ProductRow {
     double percent_of_limit = 0;
 };
 
-/// The types that `list` names: "all" that this build computes, or names between commas, each once. Errors:
-/// invalid_argument, unsupported_tensor_type.
+/// The types that `list` names between commas, each once; "all" are those that this build computes. Letter case does
+/// not matter. Errors: invalid_argument.
 Result<std::vector<const quant::TypeInfo*>> parse_product_types(const std::string& list);
 
 struct ProductSpec {
@@ -41,13 +41,14 @@ struct ProductSpec {
 /// Measures every type x columns x rows on the pool, weights streamed from memory that is far larger than the caches,
 /// as generation reads them. The limit is what the machine would allow: min(rows x read bandwidth / bytes of a weight,
 /// peak of the instruction). Types whose blocks do not divide the columns are left out, with a note on stderr.
-/// Errors: cancelled, out_of_memory.
-Result<std::vector<ProductRow>> measure_products(const ProductSpec& spec, const ComputeFlags::Choice& choice,
-                                                 base::ThreadPool& pool, const MachineLimits& limits,
-                                                 const InterruptWatch& interrupts);
+/// What was measured before an error is in `results` too. Errors: cancelled, out_of_memory.
+Result<void> measure_products(const ProductSpec& spec, const ComputeFlags::Choice& choice, base::ThreadPool& pool,
+                              const MachineLimits& limits, const InterruptWatch& interrupts,
+                              std::vector<ProductRow>& results);
 
 Json product_json(const ProductRow& row, const ComputeFlags::Choice& choice);
-/// A line for each type, columns and threads; a column for each number of rows.
+/// A line for each type, columns and threads; a column for each number of rows, empty where the measurement ended
+/// before it.
 BenchTable products_table(const std::vector<ProductRow>& rows);
 
 }  // namespace puna::cli

@@ -50,7 +50,7 @@ BenchRow make_row(const ModelCost& model, const BenchTest& test, const BenchTime
     return row;
 }
 
-Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice) {
+Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice, const BenchSettings& settings) {
     Json entry = {{"model", row.model},
                   {"type", row.type},
                   {"test", row.test.name()},
@@ -60,6 +60,9 @@ Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice) {
                   {"kernels", choice.kernels->name},
                   {"activations", kernels::activations_name(choice.activations)},
                   {"kv", kernels::kv_type_name(choice.kv_type)},
+                  {"law", kernels::law_id(choice.activations)},
+                  {"batch_size", settings.batch_size},
+                  {"repetitions", settings.repetitions},
                   {"tokens_per_second",
                    {{"median", row.tokens_per_second.median},
                     {"min", row.tokens_per_second.min},

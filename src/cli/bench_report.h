@@ -36,11 +36,17 @@ struct BenchRow {
     double percent_of_limit = 0;
 };
 
+/// How it was measured, beside what ComputeFlags::Choice says.
+struct BenchSettings {
+    std::uint32_t batch_size = 0;
+    std::uint32_t repetitions = 0;
+};
+
 /// A row without the names of its model; `limits`: of its number of threads.
 BenchRow make_row(const ModelCost& model, const BenchTest& test, const BenchTimes& times,
                   kernels::Activations activations, const MachineLimits& limits);
 
-Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice);
+Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice, const BenchSettings& settings);
 BenchTable rows_table(const std::vector<BenchRow>& rows);
 
 }  // namespace puna::cli

@@ -33,11 +33,11 @@ class Output {
 
 /// One line on stderr, with the program's name before it.
 void note(std::string_view message);
-/// Bytes on stderr as they are.
 /// Puts something that can be neither read nor written in the place of standard input, output and error where they are
 /// closed: the next file opened would take their number, to be read as if it were input or written into.
 void guard_standard_descriptors();
 
+/// Bytes on stderr as they are.
 void talk(std::string_view text);
 /// The last words of a run that failed: two lines for people, or one line of JSON.
 void report_error(const Error& error, bool json);

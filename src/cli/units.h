@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace puna::cli {
 
@@ -32,6 +33,11 @@ inline std::string count_words(std::uint64_t count) {
         ++unit;
     }
     return fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+/// "1 thread", "2 threads"; `one`: what one of them is called.
+inline std::string counted(std::uint64_t count, std::string_view one) {
+    return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
 
 }  // namespace puna::cli

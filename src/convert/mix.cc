@@ -120,11 +120,6 @@ std::uint64_t largest(const formats::Metadata& metadata, const std::string& key)
     return most < 1e6 ? static_cast<std::uint64_t>(most) : 0;
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 }  // namespace
 
 std::span<const Mix> all_mixes() {
@@ -133,10 +128,10 @@ std::span<const Mix> all_mixes() {
 
 const Mix* find_mix(std::string_view name) {
     for (const auto& [alias, meant] : {std::pair{"Q3_K", "Q3_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q5_K", "Q5_K_M"}}) {
-        if (same_name(name, alias)) return find_mix(meant);
+        if (quant::same_name(name, alias)) return find_mix(meant);
     }
     const auto* found =
-        std::find_if(mixes.begin(), mixes.end(), [&](const Mix& mix) { return same_name(mix.name, name); });
+        std::find_if(mixes.begin(), mixes.end(), [&](const Mix& mix) { return quant::same_name(mix.name, name); });
     return found == mixes.end() ? nullptr : found;
 }
 

@@ -190,6 +190,10 @@ class Filler {
     std::map<std::pair<TensorType, std::uint64_t>, std::vector<std::byte>> rows_;
 };
 
+Error interrupted() {
+    return {ErrorCode::cancelled, "interrupted", ""};
+}
+
 /// Keeps the pages beside the file whose tensors lie in them.
 struct FileInMemory {
     std::shared_ptr<formats::ModelFile> file;
@@ -267,7 +271,8 @@ std::vector<std::byte> make_random_rows(const TypeInfo& type, std::uint64_t colu
     return rows;
 }
 
-Result<RandomModel> make_random_model(const RandomModelSpec& spec, base::ThreadPool& pool) {
+Result<RandomModel> make_random_model(const RandomModelSpec& spec, base::ThreadPool& pool,
+                                      const std::function<bool()>& stopped) {
     // What quantize would make of the F32 file decides the types and where everything lies.
     const std::shared_ptr<formats::ModelFile> outline = make_outline(spec);
     PUNA_TRY(QuantizePlan plan, plan_quantization(outline, {.mix = spec.mix, .pure = spec.pure}));
@@ -279,6 +284,7 @@ Result<RandomModel> make_random_model(const RandomModelSpec& spec, base::ThreadP
     Filler filler(pool);
     std::uint64_t offset = 0;
     for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
+        if (stopped && stopped()) return interrupted();
         FoundTensor& tensor = in_memory->file->tensors[i];
         tensor.type = plan.tensors[i].type;
         std::byte* data = in_memory->pages->data() + offset;
@@ -290,10 +296,13 @@ Result<RandomModel> make_random_model(const RandomModelSpec& spec, base::ThreadP
     return RandomModel{.file = {in_memory, in_memory->file.get()}, .layout = std::move(plan.layout)};
 }
 
-Result<void> write_random_model(const RandomModel& model, const std::string& path) {
+Result<void> write_random_model(const RandomModel& model, const std::string& path,
+                                const std::function<bool()>& stopped) {
     PUNA_TRY(formats::gguf::Writer out, formats::gguf::Writer::create(path, model.layout));
-    for (const FoundTensor& tensor : model.file->tensors)
+    for (const FoundTensor& tensor : model.file->tensors) {
+        if (stopped && stopped()) return interrupted();
         PUNA_CHECK(out.write(tensor.parts.front().data));
+    }
     return out.commit();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -51,8 +52,9 @@ struct RandomModel {
 
 /// The same spec gives the same bytes, whatever the pool. Every matrix repeats a few hundred rows, of which each is
 /// random: so it takes little longer than filling the memory. Norms are 1. Its vocabulary is made up.
-/// Errors: out_of_memory.
-Result<RandomModel> make_random_model(const RandomModelSpec& spec, base::ThreadPool& pool);
+/// `stopped` is asked before each tensor. Errors: out_of_memory, cancelled.
+Result<RandomModel> make_random_model(const RandomModelSpec& spec, base::ThreadPool& pool,
+                                      const std::function<bool()>& stopped = {});
 
 inline constexpr std::uint64_t random_rows = 256;
 /// `random_rows` rows of `columns` random weights in `type`, one behind the other. Their variance is 1 / columns, so
@@ -60,7 +62,9 @@ inline constexpr std::uint64_t random_rows = 256;
 /// `columns`: whole blocks.
 std::vector<std::byte> make_random_rows(const quant::TypeInfo& type, std::uint64_t columns, base::ThreadPool& pool);
 
-/// As a GGUF v3 file, which other programs load too. Errors: io_error.
-Result<void> write_random_model(const RandomModel& model, const std::string& path);
+/// As a GGUF v3 file, which other programs load too; it appears when it is whole. `stopped` is asked before each
+/// tensor. Errors: io_error, cancelled.
+Result<void> write_random_model(const RandomModel& model, const std::string& path,
+                                const std::function<bool()>& stopped = {});
 
 }  // namespace puna::convert

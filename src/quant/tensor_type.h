@@ -123,7 +123,9 @@ struct TypeInfo {
 
 /// Null for an id that is unknown or retired. Knows the foreign types too.
 const TypeInfo* find_type(std::uint32_t id);
-/// Null for an unknown name; letter case does not matter.
+/// Whether two names of types are the same; letter case does not matter.
+bool same_name(std::string_view a, std::string_view b);
+/// Null for an unknown name.
 const TypeInfo* find_type(std::string_view name);
 const TypeInfo& type_info(TensorType type);
 /// All types, in ascending id.

@@ -15,6 +15,7 @@ class Bench : public CommandLine {};
 
 TEST_F(Bench, HasItsShape) {
     const Json json = json_of({"bench", "-m", tiny(), "-p", "16", "-n", "4", "-r", "2", "-d", "0,33", "-t", "1,2"});
+    EXPECT_TRUE(json["version"].is_string());
     EXPECT_TRUE(json["machine"]["cpu"].is_string());
     EXPECT_GE(json["machine"]["cores"], 1);
     EXPECT_TRUE(json["machine"]["kernels"].is_string());
@@ -35,6 +36,9 @@ TEST_F(Bench, HasItsShape) {
         EXPECT_EQ(row["parallel"], 1);
         EXPECT_EQ(row["activations"], "int16");
         EXPECT_EQ(row["kv"], "f16");
+        EXPECT_EQ(row["law"], "int/1");
+        EXPECT_EQ(row["batch_size"], 512);
+        EXPECT_EQ(row["repetitions"], 2);
         const Json& speed = row["tokens_per_second"];
         EXPECT_GT(speed["min"], 0.0);
         EXPECT_LE(speed["min"].get<double>(), speed["median"].get<double>());
@@ -114,7 +118,12 @@ TEST_F(Bench, WrittenShapesAreModels) {
     EXPECT_EQ(shown["vocabulary"], 32000);
     EXPECT_EQ(json_of({"tokenize", "-m", path, "-p", "!"})["ids"].size(), 3U);  // a begin token, and a space before
 
-    EXPECT_EQ(error_of({"bench", "-m", tiny(), "--write", path}, 2)["code"], "invalid_argument");
+    EXPECT_EQ(error_of({"bench", "--shape", "15m:pure:Q4_0", "--write", path}, 2)["code"], "invalid_argument");
+    const Json again = json_of({"bench", "--shape", "15m:pure:Q8_0", "--write", path, "--force"});
+    EXPECT_EQ(again["path"], path);
+    EXPECT_EQ(again["bytes"], std::filesystem::file_size(path));
+    EXPECT_EQ(json_of({"show", path})["types"]["Q8_0"]["tensors"], 1 + 6 * 7);
+    EXPECT_EQ(error_of({"bench", "-m", tiny(), "--write", path + "2"}, 2)["code"], "invalid_argument");
     EXPECT_EQ(error_of({"bench", "--shape", "15m:Q4_0", "--write", folder_.path("none/x")}, 1)["code"], "io_error");
 }
 
@@ -137,12 +146,68 @@ TEST_F(Bench, ProductsByType) {
                     row["gb_s"].get<double>() * 1e-6);
     }
     EXPECT_THAT(error_of({"bench", "--types", "Q4_9"}, 2)["hint"], HasSubstr("Q4_K"));
+    EXPECT_THAT(error_of({"bench", "--types", "Q4_0", "--columns", "33", "-t", "1"}, 2)["message"],
+                HasSubstr("--columns"));
     // Types that are read alone are measured too.
     const Json read_alone = json_of({"bench", "--types", "IQ2_XS,NVFP4", "--columns", "256", "--rows", "1", "-t", "1"});
     ASSERT_EQ(read_alone["products"].size(), 2U);
     EXPECT_EQ(read_alone["products"][0]["type"], "IQ2_XS");
     EXPECT_EQ(read_alone["products"][1]["type"], "NVFP4");
     EXPECT_EQ(error_of({"bench"}, 2)["code"], "invalid_argument");
+}
+
+TEST_F(Bench, AllTypesInAnyLetterCase) {
+    const Json json = json_of({"bench", "--types", "Q4_0,ALL", "--columns", "32", "--rows", "1", "-t", "1"});
+    std::vector<std::string> types;
+    for (const Json& row : json["products"])
+        types.push_back(row["type"]);
+    EXPECT_THAT(types, testing::IsSupersetOf({"F32", "F16", "BF16", "Q4_0", "Q8_0", "MXFP4"}));
+}
+
+TEST_F(Bench, FlagsWithoutAPurposeAreErrors) {
+    const std::vector<std::vector<std::string>> cases = {
+        {"--limits", "-p", "5"},
+        {"--limits", "--columns", "64"},
+        {"-m", tiny(), "--rows", "4"},
+        {"-m", tiny(), "-n", "0", "--parallel", "1,4"},
+        {"-m", tiny(), "--force"},
+        {"--types", "Q4_0", "-r", "2"},
+        {"--types", "Q4_0", "--mlock"},
+        {"--shape", "15m:Q4_0", "--no-mmap"},
+        {"--shape", "15m:Q4_0", "--write", folder_.path("x.gguf"), "-n", "4"}};
+    for (const std::vector<std::string>& arguments : cases) {
+        std::vector<std::string> command = {"bench"};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        const Json error = error_of(command, 2);
+        EXPECT_EQ(error["code"], "invalid_argument");
+        EXPECT_EQ(error["hint"], "leave it out");
+    }
+}
+
+TEST_F(Bench, WhatCannotBeMeasuredIsToldFirst) {
+    // 2^24 tokens in each of 1,024 sequences.
+    const Json error =
+        error_of({"bench", "-m", tiny(), "-p", "4", "-n", "16777216", "--parallel", "1024", "-t", "1"}, 1);
+    EXPECT_EQ(error["code"], "out_of_memory");
+    EXPECT_THAT(error["message"], HasSubstr("tg16777216 x 1024"));
+    // Names are looked up before the first model is measured.
+    EXPECT_EQ(error_of({"bench", "-m", tiny(), "-m", "no such model", "-t", "1"}, 3)["code"], "file_not_found");
+}
+
+TEST_F(Bench, RowsBeforeAnErrorAreKept) {
+    const std::string broken = folder_.write("broken.gguf", "no model at all");
+    const Outcome outcome =
+        run_puna({"bench", "-m", tiny(), "-m", broken, "-p", "4", "-n", "0", "-r", "1", "-t", "1", "--json"});
+    EXPECT_EQ(outcome.exit_code, 3);
+    EXPECT_EQ(single_line(outcome.out)["rows"].size(), 1U);
+    EXPECT_EQ(last_error(outcome.err)["code"], "unsupported_format");
+}
+
+TEST_F(Bench, TokensBeyondTheContextAreTold) {
+    const Outcome outcome = run_puna({"bench", "-m", tiny(), "-p", "0", "-n", "2", "-d", "255", "-r", "1", "-t", "1"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("tg2@d255 goes beyond the 256 tokens"));
+    EXPECT_THAT(outcome.err, HasSubstr("on 1 thread:"));
 }
 
 }  // namespace

@@ -60,16 +60,23 @@ TEST_F(Endings, InterruptKeepsTheTextThatCame) {
 
 TEST_F(Endings, InterruptedMeasurementsAreCancelled) {
     const std::string text = folder_.write("text.txt", std::string(100000, 'Q'));
-    for (const std::vector<std::string>& arguments :
-         {std::vector<std::string>{"perplexity", "-m", demo(), "-f", text, "-c", "64", "--batch-size", "64", "--json"},
-          {"bench", "-m", tiny(), "-m", demo(), "-p", "16", "-n", "8000", "-r", "1", "--json"}}) {
-        Process process(puna_command(arguments));
-        process.wait_for_talk(1);
-        process.interrupt();
-        EXPECT_EQ(process.finish(), 130);
-        EXPECT_EQ(process.out(), "");
-        EXPECT_EQ(last_error(process.err())["code"], "cancelled");
-    }
+    Process process(puna_command({"perplexity", "-m", demo(), "-f", text, "-c", "64", "--batch-size", "64", "--json"}));
+    process.wait_for_talk(1);
+    process.interrupt();
+    EXPECT_EQ(process.finish(), 130);
+    EXPECT_EQ(process.out(), "");
+    EXPECT_EQ(last_error(process.err())["code"], "cancelled");
+}
+
+TEST_F(Endings, InterruptedBenchPrintsTheRowsThatItHas) {
+    Process process(puna_command({"bench", "-m", demo(), "-p", "16", "-n", "8000", "-r", "1", "--json"}));
+    process.wait_for_talk(1);  // the prompt's speed
+    process.interrupt();
+    EXPECT_EQ(process.finish(), 130);
+    const Json json = single_line(process.out());
+    ASSERT_GE(json["rows"].size(), 1U);
+    EXPECT_EQ(json["rows"][0]["test"], "pp16");
+    EXPECT_EQ(last_error(process.err())["code"], "cancelled");
 }
 
 // A file that is opened would take the number of a stream that is closed, and be read or written in its place.

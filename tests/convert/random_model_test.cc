@@ -179,5 +179,19 @@ TEST(RandomModel, TooLargeForTheMachineIsAnError) {
     EXPECT_EQ(made.error().code, ErrorCode::out_of_memory);
 }
 
+TEST(RandomModel, StopsWhenAsked) {
+    const auto pool = must(base::ThreadPool::create(1));
+    const RandomModelSpec spec = {.shape = small, .mix = find_mix("Q4_0"), .pure = false};
+    int asked = 0;
+    const auto soon = [&asked] { return ++asked == 3; };
+    EXPECT_EQ(make_random_model(spec, *pool, soon).error().code, ErrorCode::cancelled);
+
+    const support::TempFolder folder;
+    asked = 0;
+    EXPECT_EQ(write_random_model(make(small, "Q4_0"), folder.path("random.gguf"), soon).error().code,
+              ErrorCode::cancelled);
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path("")));
+}
+
 }  // namespace
 }  // namespace puna::convert
