@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import shutil
 import statistics
 import subprocess
@@ -292,6 +293,13 @@ def positive(text: str) -> int:
     return value
 
 
+def at_least_zero(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
+    return value
+
+
 def numbers(text: str) -> list[int]:
     return [positive(part) for part in text.split(",") if part]
 
@@ -306,7 +314,9 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("-r", "--rounds", type=positive, default=3, metavar="N")
     parser.add_argument("-t", "--threads", type=positive, default=None, metavar="N", help="default: the cores")
-    parser.add_argument("-d", "--depth", type=int, default=4096, metavar="N", help="of the test far in; 0 leaves it out")
+    parser.add_argument(
+        "-d", "--depth", type=at_least_zero, default=4096, metavar="N", help="of the test far in; 0 leaves it out"
+    )
     parser.add_argument("--parallel", type=numbers, default=[1, 2, 4, 8, 16], metavar="N,...", help="'' leaves it out")
     parser.add_argument("--activations", default=None, metavar="TYPE", help="puna's (default: its own default)")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the table")
@@ -331,24 +341,44 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
+def check_picture(path: str) -> None:
+    """A picture that cannot be written is told before the measurement, not after it."""
+    folder = Path(path).parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
+        raise Failure(f"cannot write {path}: check the path")
+
+
+def draw(options: argparse.Namespace, reports: list[dict]) -> None:
+    machine = reports[-1]["machine"]
+    title = f"{machine['cpu']}, {options.threads} threads, {machine['kernels']}"
+    picture = roofline(points_of(reports), best_limits(reports), title)
+    try:
+        Path(options.roofline).write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"cannot write {options.roofline}: {error.strerror}") from error
+
+
 def main() -> int:
     options = parse_options()
+    if options.roofline:
+        check_picture(options.roofline)
     results = {model: wanted_tests(options) for model in options.models}
     reports: list[dict] = []
-    for _ in range(options.rounds):
-        for model, tests in results.items():
-            for test in tests:
-                measure_round(options, model, test, reports)
-    if options.roofline:
-        machine = reports[-1]["machine"]
-        title = f"{machine['cpu']}, {options.threads} threads, {machine['kernels']}"
-        picture = roofline(points_of(reports), best_limits(reports), title)
-        Path(options.roofline).write_text(picture, encoding="utf-8")
+    interrupted = False
+    try:
+        for _ in range(options.rounds):
+            for model, tests in results.items():
+                for test in tests:
+                    measure_round(options, model, test, reports)
+    except KeyboardInterrupt:  # what was measured is printed all the same
+        interrupted = True
     if options.json:
         print(json.dumps(as_json(results, reports)))
     else:
         print(table(results), end="")
-    return 0
+    if options.roofline and reports:
+        draw(options, reports)
+    return 130 if interrupted else 0
 
 
 if __name__ == "__main__":

@@ -111,6 +111,14 @@ class Compare(unittest.TestCase):
         self.assertLess(plotted[0][0], plotted[1][0])
         self.assertGreater(plotted[0][1], plotted[1][1])
 
+    def test_what_cannot_be_is_told_before_the_measurement(self):
+        for words in [("--roofline", str(self.root / "none" / "x.svg")), ("--roofline", str(self.root)), ("-d", "-5")]:
+            done = self.compare("-r", "1", *words)
+            self.assertIn(done.returncode, (1, 2))
+            self.assertEqual(done.stdout, "")
+            self.assertNotIn("Traceback", done.stderr)
+            self.assertNotIn("tokens/s", done.stderr)
+
     def test_failures_are_told(self):
         self.peer = self.program("llama-bench", "#!/bin/sh\necho broken >&2\nexit 3\n")
         done = self.compare("-r", "1")
