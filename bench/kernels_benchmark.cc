@@ -235,7 +235,7 @@ void enter_set(const KernelTable& set) {
                 ->ArgName("rows");
         }
     }
-    for (const kernels::KvType type : {kernels::KvType::f32, kernels::KvType::f16}) {
+    for (const kernels::KvType type : {kernels::KvType::f32, kernels::KvType::f16, kernels::KvType::q8_0}) {
         const std::string_view type_name = kernels::kv_type_name(type);
         enter(fmt::format("attend/{}/{}", set.name, type_name),
               [&set, type](benchmark::State& state) { attend(state, set, type); })

@@ -300,6 +300,9 @@ CacheSizes cache_sizes() {
 std::uint32_t usable_cores() {
     return cores_under("", affinity_cores());
 }
+std::uint32_t working_threads(std::uint32_t asked) {
+    return asked == 0 ? usable_cores() : std::min(asked, usable_cores());
+}
 std::uint64_t available_memory() {
     return memory_under("").available;
 }

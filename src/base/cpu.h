@@ -54,6 +54,9 @@ class CpuScope {
 /// Cores that this process may use: the least of the affinity mask and the cgroup quota (v1 or v2, rounded up), at
 /// least 1.
 std::uint32_t usable_cores();
+/// The threads that are put to work where `asked` are asked for (0: no wish): no more than usable cores. Those beyond
+/// would share a core with another, for which all wait then at the end of every call.
+std::uint32_t working_threads(std::uint32_t asked);
 /// Bytes of memory still available to this process: the least of the system's and the cgroup's.
 std::uint64_t available_memory();
 std::uint64_t total_memory();

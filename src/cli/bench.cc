@@ -81,7 +81,7 @@ class BenchCommand : public Command {
                               const ComputeFlags::Choice& choice) const;
     bool disturbed() const { return others_percent_.value_or(0) > 5; }
     bool has_models() const { return !models_.empty() || !shapes_.empty(); }
-    std::vector<std::uint32_t> default_threads(std::uint32_t chosen) const;
+    Result<void> settle_threads(const ComputeFlags::Choice& choice);
     Result<int> write(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts, Output& output) const;
     Result<void> measure(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
     Result<void> bench_models(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
@@ -253,13 +253,23 @@ Result<void> BenchCommand::check_memory(const std::string& name, const models::M
     return {};
 }
 
-/// The cores, and on the way to them 1, 2, 4, ... where the limits themselves were asked for.
-std::vector<std::uint32_t> BenchCommand::default_threads(std::uint32_t chosen) const {
-    std::vector<std::uint32_t> threads;
-    for (std::uint32_t count = 1; limits_only_ && count < chosen; count *= 2)
-        threads.push_back(count);
-    threads.push_back(chosen);
-    return threads;
+/// Without a wish, the cores, and on the way to them 1, 2, 4, ... where the limits themselves were asked for.
+Result<void> BenchCommand::settle_threads(const ComputeFlags::Choice& choice) {
+    if (threads_.empty()) {
+        for (std::uint32_t count = 1; limits_only_ && count < choice.threads; count *= 2)
+            threads_.push_back(count);
+        threads_.push_back(choice.threads);
+        return {};
+    }
+    std::vector<std::uint32_t> working;
+    for (const std::uint32_t asked : threads_) {
+        if (compute_.pin_threads) PUNA_CHECK(base::ThreadPool::check_pinned(asked));
+        const std::uint32_t threads = base::working_threads(asked);
+        tell_of_idle_threads(asked, threads);
+        if (std::find(working.begin(), working.end(), threads) == working.end()) working.push_back(threads);
+    }
+    threads_ = std::move(working);
+    return {};
 }
 
 Result<void> BenchCommand::bench_model(const std::string& name, const std::shared_ptr<const models::Model>& model,
@@ -373,7 +383,7 @@ Result<void> BenchCommand::measure(const ComputeFlags::Choice& choice, const Int
 Result<int> BenchCommand::execute(Output& output) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
     PUNA_CHECK(check_flags());
-    if (threads_.empty()) threads_ = default_threads(choice.threads);
+    PUNA_CHECK(settle_threads(choice));
     const InterruptWatch interrupts;
     if (write_path_) return write(choice, interrupts, output);
     const MachineLoad load;

@@ -52,9 +52,8 @@ void ComputeFlags::declare_others(Flags& flags) {
     flags.text("--isa", "NAME", isa,
                "Force a kernel set; 'puna doctor' lists them (default: PUNA_ISA, or the fastest that runs here).");
     flags.flag("--pin", pin_threads, "Keep each thread on a core of its own.");
-    flags.integer(
-        "--spin", "MICROSECONDS", spin_range, spin_microseconds,
-        "How long a thread without work spins before it sleeps (default 200; 0 with more threads than cores).");
+    flags.integer("--spin", "MICROSECONDS", spin_range, spin_microseconds,
+                  "How long a thread without work spins before it sleeps (default 200).");
     flags.text(
         "--numa", "POLICY", numa,
         "On machines with several memory nodes: 'interleave' spreads memory over all, 'node=N' keeps threads and "
@@ -68,10 +67,16 @@ Result<ComputeFlags::Choice> ComputeFlags::choose() const {
     PUNA_TRY(const kernels::Activations chosen_activations, kernels::select_activations(activations, *table));
     PUNA_TRY(const kernels::KvType chosen_kv_type, kernels::select_kv_type(kv_type_or_default()));
     PUNA_TRY(base::NumaScope scope, base::NumaScope::enter(numa));
-    const std::uint32_t chosen_threads = threads.value_or(base::usable_cores());
-    if (pin_threads) PUNA_CHECK(base::ThreadPool::check_pinned(chosen_threads));
+    if (pin_threads && threads) PUNA_CHECK(base::ThreadPool::check_pinned(*threads));
+    const std::uint32_t chosen_threads = base::working_threads(threads.value_or(0));
+    if (threads) tell_of_idle_threads(*threads, chosen_threads);
     const base::ThreadOptions thread_options{pin_threads, spin_microseconds};
     return Choice{table, chosen_activations, chosen_kv_type, chosen_threads, thread_options, std::move(scope)};
+}
+
+void tell_of_idle_threads(std::uint32_t asked, std::uint32_t working) {
+    if (asked <= working) return;
+    note(fmt::format("-t {}: this process has {}, and puts as many threads to work", asked, counted(working, "core")));
 }
 
 EngineOptions ComputeFlags::engine_options() const {

@@ -58,4 +58,7 @@ struct ComputeFlags {
     void declare_others(Flags& flags);
 };
 
+/// Notes on stderr that fewer threads are at work than were asked for (base::working_threads); nothing if they are not.
+void tell_of_idle_threads(std::uint32_t asked, std::uint32_t working);
+
 }  // namespace puna::cli

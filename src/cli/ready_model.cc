@@ -23,6 +23,7 @@ Result<ReadyModel> make_ready(const std::string& path, const ComputeFlags& compu
     options.context_tokens = context_tokens.value_or(0);
     PUNA_TRY(Engine engine, Engine::create(model, options));
     const double load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+    tell_of_idle_threads(options.threads, engine.info().threads);
     if (engine.info().context_capped_by_memory) {
         note(fmt::format("memory is short: the context holds {} of the model's {} tokens", engine.info().context_tokens,
                          model.info().context_tokens));

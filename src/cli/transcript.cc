@@ -7,12 +7,16 @@
 #include <variant>
 
 #include "base/try.h"
+#include "cli/units.h"
 
 namespace puna::cli {
 namespace {
 
-double per_second(double count, double milliseconds) {
-    return milliseconds > 0 ? 1000 * count / milliseconds : 0;
+/// Tokens and, where it can be told, the speed of `timed` of them.
+std::string speed_words(std::uint32_t tokens, double timed, double milliseconds) {
+    const std::string words = counted(tokens, "token");
+    if (timed <= 0 || milliseconds <= 0) return words;
+    return fmt::format("{}, {:.1f} tokens/s", words, 1000 * timed / milliseconds);
 }
 
 Json logprob_json(const TokenLogprob& logprob) {
@@ -97,11 +101,10 @@ Json to_json(const Transcript& transcript, const EngineInfo& info, double load_m
 std::string summary(const Transcript& transcript) {
     const Timings& timings = transcript.finished.timings;
     // predicted_ms runs from the first token to the last, so it holds one token less.
-    const double steps = timings.predicted_tokens > 0 ? timings.predicted_tokens - 1.0 : 0.0;
-    return fmt::format(
-        "prompt {} tokens, {:.1f} tokens/s; generated {} tokens, {:.1f} tokens/s; first token after {:.0f} ms; seed {}",
-        timings.prompt_tokens, per_second(timings.prompt_tokens, timings.prompt_ms), timings.predicted_tokens,
-        per_second(steps, timings.predicted_ms), timings.first_token_ms, transcript.started.seed);
+    return fmt::format("prompt {}; generated {}; first token after {:.0f} ms; seed {}",
+                       speed_words(timings.prompt_tokens, timings.prompt_tokens, timings.prompt_ms),
+                       speed_words(timings.predicted_tokens, timings.predicted_tokens - 1.0, timings.predicted_ms),
+                       timings.first_token_ms, transcript.started.seed);
 }
 
 }  // namespace puna::cli

@@ -69,7 +69,8 @@ Result<void> Engine::set_up(const EngineOptions& options) {
     PUNA_TRY(const kernels::KernelTable* const kernels, kernels::select_kernels(options.isa));
     PUNA_TRY(const kernels::Activations activations, kernels::select_activations(options.activations, *kernels));
     PUNA_TRY(const kernels::KvType kv_type, kernels::select_kv_type(options.kv_type));
-    const std::uint32_t threads = options.threads == 0 ? std::min(base::usable_cores(), most_threads) : options.threads;
+    if (options.pin_threads) PUNA_CHECK(base::ThreadPool::check_pinned(options.threads));
+    const std::uint32_t threads = std::min(base::working_threads(options.threads), most_threads);
 
     const models::Dimensions& dimensions = model_->dimensions();
     const nn::KvCache::Shape shape = model_->kv_shape(kv_type);

@@ -97,6 +97,13 @@ TEST(Cpu, ThisMachine) {
     EXPECT_LE(available_memory(), total_memory());
 }
 
+TEST(WorkingThreads, AreAsManyAsAskedForWithinTheCores) {
+    EXPECT_EQ(working_threads(0), usable_cores());
+    EXPECT_EQ(working_threads(1), 1u);
+    EXPECT_EQ(working_threads(usable_cores()), usable_cores());
+    EXPECT_EQ(working_threads(usable_cores() + 1), usable_cores());
+}
+
 TEST(UsableCores, FollowTheAffinityMask) {
     cpu_set_t before;
     ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
@@ -109,6 +116,7 @@ TEST(UsableCores, FollowTheAffinityMask) {
     CPU_SET(first, &one);
     ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
     EXPECT_EQ(usable_cores(), 1u);
+    EXPECT_EQ(working_threads(1024), 1u);
     ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 

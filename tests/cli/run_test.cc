@@ -1,8 +1,10 @@
 // puna run: what goes in, and what comes out.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "base/cpu.h"
 #include "cli/fixture.h"
 
 namespace puna::cli {
@@ -22,6 +24,11 @@ TEST_F(Run, PrintsTheAnswerOnStdoutAndTheSummaryOnStderr) {
     EXPECT_FALSE(outcome.out.ends_with('\n'));  // stdout is no terminal: the model's text alone
     EXPECT_THAT(outcome.err, HasSubstr("tokens/s"));
     EXPECT_THAT(outcome.err, HasSubstr("first token after"));
+}
+
+TEST_F(Run, OneTokenHasNoSpeed) {
+    const Outcome outcome = run_puna({"run", "-m", tiny(), "-p", "ab", "-n", "1", "--ignore-eos"});
+    EXPECT_THAT(outcome.err, HasSubstr("; generated 1 token; first token after"));
 }
 
 TEST_F(Run, IsTheDefaultCommand) {
@@ -184,6 +191,12 @@ TEST_F(Run, DumpsPromptTokensOnStderrAndGoesOn) {
     EXPECT_THAT(outcome.err, HasSubstr("\"<s>\": 1"));
 }
 
+TEST_F(Run, PutsNoMoreThreadsToWorkThanThereAreCores) {
+    const Outcome outcome = run_puna({"run", "-m", tiny(), "-p", "the", "-n", "2", "-t", "1024"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.err, HasSubstr("-t 1024: this process has "));
+}
+
 TEST_F(Run, ComputesAsAsked) {
     const Json json = json_of({"-m", tiny(), "-p", "the", "-n", "2", "--activations", "float32", "--kv-type", "f32",
                                "--isa", "generic", "-t", "2"});
@@ -191,7 +204,7 @@ TEST_F(Run, ComputesAsAsked) {
     EXPECT_EQ(json["kv"], "f32");
     EXPECT_EQ(json["kernels"], "generic");
     EXPECT_EQ(json["law"], "f32/1");
-    EXPECT_EQ(json["threads"], 2);
+    EXPECT_EQ(json["threads"], std::min(2U, base::usable_cores()));
     EXPECT_EQ(json_of({"-m", tiny(), "-p", "the", "-n", "1"}, {.environment = {"PUNA_ISA=generic"}})["kernels"],
               "generic");
     EXPECT_EQ(json_of({"-m", tiny(), "-p", "the", "-n", "1", "--float16"})["kv"], "f16");

@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "base/cpu.h"
 #include "engine/fake_model.h"
 
 namespace puna::engine {
@@ -525,7 +526,7 @@ TEST(Submit, ChecksTheRequest) {
 
 TEST(Create, ReportsWhatItSettledOn) {
     EngineOptions options;
-    options.threads = 2;
+    options.threads = 1024;
     options.context_tokens = 100;
     options.activations = "float32";
     options.kv_type = "f32";
@@ -534,7 +535,7 @@ TEST(Create, ReportsWhatItSettledOn) {
     auto engine = Engine::create(model, letter_tokenizer(), options);
     ASSERT_TRUE(engine.ok());
     const EngineInfo& info = (*engine)->info();
-    EXPECT_EQ(info.threads, 2U);
+    EXPECT_EQ(info.threads, base::usable_cores());
     EXPECT_EQ(info.context_tokens, 100U);
     EXPECT_FALSE(info.context_capped_by_memory);
     EXPECT_EQ(info.kernels, "generic");

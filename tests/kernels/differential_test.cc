@@ -63,7 +63,8 @@ void put_half(std::byte* at, float value) {
     std::memcpy(at, &half, 2);
 }
 
-/// Blocks of random bits with scales that are finite: of ordinary size, or from the ends of their range.
+/// Blocks of random bits with scales, or plain values, that are finite: of ordinary size, or from the ends of their
+/// range.
 std::vector<std::byte> random_rows(const TypeInfo& type, std::int64_t rows, std::int64_t columns, Random& random) {
     const std::size_t blocks = static_cast<std::size_t>(rows * columns) / type.block_elements;
     std::vector<std::byte> bytes(blocks * type.block_bytes);
@@ -73,17 +74,21 @@ std::vector<std::byte> random_rows(const TypeInfo& type, std::int64_t rows, std:
         const float extremes[] = {65504.0F, -65504.0F, 5.9604645e-8F, 0.0F, -0.0F};
         return random() % 8 == 0 ? extremes[random() % 5] : uniform(random, -0.05F, 0.05F);
     };
+    const auto weight = [&random] {  // denormals of float32 and bf16, and of f16
+        const float extremes[] = {65504.0F, -65504.0F, 1e-40F, 3e-6F, 0.0F, -0.0F};
+        return random() % 16 == 0 ? extremes[random() % 6] : uniform(random, -1.0F, 1.0F);
+    };
     for (std::size_t b = 0; b < blocks; ++b) {
         std::byte* block = bytes.data() + b * type.block_bytes;
         switch (type.type) {
             case TensorType::F32: {
-                const float value = uniform(random, -1.0F, 1.0F);
+                const float value = weight();
                 std::memcpy(block, &value, 4);
                 break;
             }
-            case TensorType::F16: put_half(block, uniform(random, -1.0F, 1.0F)); break;
+            case TensorType::F16: put_half(block, weight()); break;
             case TensorType::BF16: {
-                const std::uint16_t value = quant::f32_to_bf16(uniform(random, -1.0F, 1.0F));
+                const std::uint16_t value = quant::f32_to_bf16(weight());
                 std::memcpy(block, &value, 2);
                 break;
             }
