@@ -18,22 +18,33 @@ struct BlockScale {
     std::int32_t sums[2];
 };
 
-/// A prepared row is all blocks' integers, laid out as the products P of the set read them, then all blocks' scales.
+/// What a block of integers takes in their second layout, if P has one: lines that the products of many rows stream
+/// past have no room for it.
+template <typename P>
+constexpr std::size_t plane_bytes() {
+    if constexpr (requires { P::plane_bytes; }) return P::plane_bytes;
+    return 0;
+}
+
+/// A prepared row is all blocks' integers, laid out as the products P of the set read them, then all blocks' scales,
+/// then the integers once more as planes.
 template <typename P>
 struct PreparedRow {
     const std::byte* integers;  // [blocks][P::block_bytes]
     const BlockScale* scales;   // [blocks]
+    const std::byte* planes;    // [blocks][plane_bytes]
 
     PreparedRow(const std::byte* row, std::int64_t columns)
         : integers(row),
           scales(reinterpret_cast<const BlockScale*>(row + static_cast<std::size_t>(columns / activation_block) *
-                                                               P::block_bytes)) {}
+                                                               P::block_bytes)),
+          planes(reinterpret_cast<const std::byte*>(scales + columns / activation_block)) {}
 };
 
 template <typename P>
 std::size_t prepared_row_bytes(std::int64_t columns) {
     const auto blocks = static_cast<std::size_t>(columns / activation_block);
-    return (blocks * (P::block_bytes + sizeof(BlockScale)) + 63) / 64 * 64;
+    return (blocks * (P::block_bytes + sizeof(BlockScale) + plane_bytes<P>()) + 63) / 64 * 64;
 }
 
 /// False if a value is NaN or infinite.
@@ -42,6 +53,7 @@ bool prepare_integer_row(const float* x, std::int64_t columns, std::byte* row) {
     constexpr float limit = P::limit;
     const std::int64_t blocks = columns / activation_block;
     auto* scales = reinterpret_cast<BlockScale*>(row + static_cast<std::size_t>(blocks) * P::block_bytes);
+    auto* planes = reinterpret_cast<std::byte*>(scales + blocks);
     for (std::int64_t b = 0; b < blocks; ++b, x += activation_block, row += P::block_bytes) {
         const auto first = L::load(x);
         const auto second = L::load(x + lanes);
@@ -63,6 +75,7 @@ bool prepare_integer_row(const float* x, std::int64_t columns, std::byte* row) {
         }
         scales[b] = {tiny ? 0.0F : amax / limit, {sums[0], sums[1]}};
         P::pack(q, row);
+        if constexpr (plane_bytes<P>() > 0) P::pack_planes(q, planes + static_cast<std::size_t>(b) * P::plane_bytes);
     }
     return true;
 }
@@ -82,6 +95,14 @@ struct ActivationRows {
         }
     }
 };
+
+/// acc += a law block's integer sums, and its min: the law's last operations. `da`: the scale of the activations.
+template <typename L, bool HasMin>
+PUNA_INLINE void accumulate_sums(typename L::F& acc, typename L::I sums, typename L::F activation_sum,
+                                 typename L::F scale, typename L::F negative_min, typename L::F da) {
+    acc = L::fma(L::to_float(sums), L::mul(scale, da), acc);
+    if constexpr (HasMin) acc = L::fma(activation_sum, L::mul(negative_min, da), acc);
+}
 
 /// acc[m] += one law block: `Width` weights of a tile's rows (`quad_at(j)` holds q + bias) times M rows of activations
 /// at block `b` of 32, of which law blocks of 16 take one `half` each.
@@ -104,12 +125,21 @@ PUNA_INLINE void accumulate_block(typename L::F (&acc)[M], const QuadAt& quad_at
             P::multiply(sums[m], quad, x.integers[m] + at, 4 * half + j);
     }
     for (int m = 0; m < M; ++m) {
-        const auto da = L::set(x.scales[m][b].scale);
-        acc[m] = L::fma(L::to_float(P::total(sums[m])), L::mul(scale, da), acc[m]);
-        if constexpr (HasMin) {
-            acc[m] = L::fma(L::set(static_cast<float>(activation_sums[m])), L::mul(negative_min, da), acc[m]);
-        }
+        accumulate_sums<L, HasMin>(acc[m], P::total(sums[m]), L::set(static_cast<float>(activation_sums[m])), scale,
+                                   negative_min, L::set(x.scales[m][b].scale));
     }
+}
+
+/// The same of a law block of 32 and one row of activations, where rows lie across the lanes.
+template <typename L, typename P, bool HasMin>
+PUNA_INLINE void accumulate_across(typename L::F& acc, const typename L::Q* quads, typename L::F scale,
+                                   typename L::F negative_min, std::int32_t bias, const PreparedRow<P>& x,
+                                   std::int64_t b) {
+    const BlockScale& block = x.scales[b];
+    const std::int32_t activation_sum = block.sums[0] + block.sums[1];
+    const auto products = P::across(quads, x, static_cast<std::size_t>(b));
+    accumulate_sums<L, HasMin>(acc, L::add_int(products, L::set_int(-bias * activation_sum)),
+                               L::set(static_cast<float>(activation_sum)), scale, negative_min, L::set(block.scale));
 }
 
 }  // namespace puna::kernels::algorithms

@@ -59,12 +59,13 @@ template <typename L, typename Type>
 inline constexpr std::size_t fetched_share =
     static_cast<std::size_t>(L::rows * Type::width) * Type::block_bytes / Type::elements;
 
-/// Up to M rows of activations, all of x: weights are decoded and used at once.
-template <typename L, typename P, typename Type, int M>
+/// Up to M rows of activations, all of x: weights are decoded and used at once. `AcrossLanes`: L is a set's One.
+template <typename L, typename P, typename Type, int M, bool AcrossLanes = false>
 void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                   float* y, std::int64_t y_stride, std::byte* spare) {
     constexpr int law_blocks_per_block = 32 / Type::width;
     const ActivationRows<P, M> rows(x, 0);
+    const PreparedRow<P> first(x.data, x.columns);
     const std::int64_t steps = w.columns / Type::elements;
     // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this tile
     // fetches them in a straight line, a share with each law block. Two tiles of more than 48 KiB are too much for the
@@ -85,9 +86,14 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
                                               typename L::F negative_min) PUNA_INLINE_LAMBDA {
                 fetch(ahead, share, near);
                 ahead += share;
-                accumulate_block<L, P, Type::width, Type::has_min, M>(
-                    acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias, rows,
-                    law_block / law_blocks_per_block, static_cast<int>(law_block % law_blocks_per_block));
+                if constexpr (AcrossLanes) {
+                    accumulate_across<L, P, Type::has_min>(acc[0], quads, scale, negative_min, Type::bias, first,
+                                                           law_block);
+                } else {
+                    accumulate_block<L, P, Type::width, Type::has_min, M>(
+                        acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias,
+                        rows, law_block / law_blocks_per_block, static_cast<int>(law_block % law_blocks_per_block));
+                }
                 ++law_block;
             });
             block = block.at(Type::block_bytes);
@@ -228,7 +234,11 @@ void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
     if (x.rows > L::most_few) {
         multiply_many<L, P, Type>(w, row_begin, row_end, x, y, y_stride, scratch, spare);
     } else if (x.rows == 1) {
-        multiply_few<Few, FewP, Type, 1>(w, row_begin, row_end, x, y, y_stride, spare);
+        if constexpr (Type::bytewise && requires { typename L::One; }) {
+            multiply_few<typename L::One, FewP, Type, 1, true>(w, row_begin, row_end, x, y, y_stride, spare);
+        } else {
+            multiply_few<Few, FewP, Type, 1>(w, row_begin, row_end, x, y, y_stride, spare);
+        }
     } else if (x.rows == 2) {
         multiply_few<Few, FewP, Type, 2>(w, row_begin, row_end, x, y, y_stride, spare);
     } else if constexpr (L::most_few > 2) {

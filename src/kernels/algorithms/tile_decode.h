@@ -35,6 +35,9 @@ struct BlockLayout {
     static constexpr int bits = Bits;  // of q + bias
     static constexpr int bias = Bias;
     static constexpr bool has_min = HasMin;
+    /// Law blocks of 32 with weights of up to 6 bits, each made of bytes in one place of its row's sixteen (and spread
+    /// bits) alone: lanes may leave those side by side.
+    static constexpr bool bytewise = false;
 };
 
 template <typename L>
@@ -61,12 +64,15 @@ PUNA_INLINE void unpack_nibbles(TileBlock qs, typename L::Q* quads) {
     nibbles<L>(packed, 1, quads + 4);
 }
 
-/// Bits 4 j ... 4 j + 3 of each row, one to the lowest bit of each byte.
+/// All bits of each byte of quad j whose weight's bit, of a row's 32, is set.
 template <typename L>
 PUNA_INLINE typename L::Q spread_bits(typename L::Q bits, int j) {
-    const auto four = L::both(L::shift_right(bits, 4 * j), L::set_int(0x0f));
-    // Copies at distances of 7 put bit t at position 8 t.
-    return L::both(L::multiply_low(four, 0x00204081u), L::bytes(1));
+    if constexpr (requires { L::spread_bits(bits, j); }) {
+        return L::spread_bits(bits, j);
+    } else {
+        const auto one_each = L::set_int(static_cast<std::int32_t>(j % 2 == 0 ? 0x08040201u : 0x80402010u));
+        return L::equal_bytes(L::both(L::repeated_byte(bits, j / 2), one_each), one_each);
+    }
 }
 
 /// Bit k of a row's 32 is bit 4 of weight k.
@@ -74,13 +80,15 @@ template <typename L>
 PUNA_INLINE void add_fifth_bits(TileBlock qh, typename L::Q* quads) {
     const auto bits = L::column(qh.base, qh.stride);
     for (int j = 0; j < 8; ++j)
-        quads[j] = L::either(quads[j], L::shift_left(spread_bits<L>(bits, j), 4));
+        quads[j] = L::either(quads[j], L::both(spread_bits<L>(bits, j), L::bytes(0x10)));
 }
 
 template <std::size_t BlockBytes, int Bits, int Bias, bool HasMin>
 using Block32 = BlockLayout<32, BlockBytes, 32, Bits, Bias, HasMin>;
 
 struct Q4_0 : Block32<18, 4, 8, false> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -90,6 +98,8 @@ struct Q4_0 : Block32<18, 4, 8, false> {
 };
 
 struct Q4_1 : Block32<20, 4, 0, true> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -102,6 +112,8 @@ struct Q4_1 : Block32<20, 4, 0, true> {
 };
 
 struct Q5_0 : Block32<22, 5, 16, false> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -112,6 +124,8 @@ struct Q5_0 : Block32<22, 5, 16, false> {
 };
 
 struct Q5_1 : Block32<24, 5, 0, true> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
@@ -136,10 +150,11 @@ struct Q8_0 : Block32<34, 8, 128, false> {
     }
 };
 
-// Codebooks, plus 128.
+// A codebook, plus 128.
 inline constexpr std::uint8_t iq4_codes[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
-inline constexpr std::uint8_t mxfp4_codes[16] = {128, 129, 130, 131, 132, 134, 136, 140,
-                                                 128, 127, 126, 125, 124, 122, 120, 116};
+
+// Twice E2M1, plus 16.
+inline constexpr std::uint8_t e2m1_codes[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
 
 struct IQ4_NL : Block32<18, 8, 128, false> {
     template <typename L, typename Sink>
@@ -152,13 +167,15 @@ struct IQ4_NL : Block32<18, 8, 128, false> {
     }
 };
 
-struct MXFP4 : Block32<17, 8, 128, false> {
+struct MXFP4 : Block32<17, 5, 16, false> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q quads[8];
         unpack_nibbles<L>(block.at(1), quads);
         for (auto& quad : quads)
-            quad = L::lookup(quad, mxfp4_codes);
+            quad = L::lookup(quad, e2m1_codes);
         // Half of 2^(e - 127): the exponent less one, which for 0 and 1 is a denormal.
         const auto e = L::byte_of(L::column(block.base, block.stride), 0);
         const auto normal =
@@ -167,9 +184,6 @@ struct MXFP4 : Block32<17, 8, 128, false> {
         sink(quads, L::replace_below(L::to_float(e), L::set(2.0F), small, normal), L::set(0.0F));
     }
 };
-
-// E2M1 as above, plus 16.
-inline constexpr std::uint8_t nvfp4_codes[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
 
 /// Four scales, then for each 16 weights 8 bytes of nibbles, the low ones first.
 struct NVFP4 : BlockLayout<64, 36, 16, 5, 16, false> {
@@ -185,7 +199,7 @@ struct NVFP4 : BlockLayout<64, 36, 16, 5, 16, false> {
                 typename L::Q quads[4];
                 for (int j = 0; j < 4; ++j) {
                     const auto nibble = bits_of_bytes<L>(packed[2 * half + j % 2], j / 2 * 4, 0x0f);
-                    quads[j] = L::lookup(nibble, nvfp4_codes);
+                    quads[j] = L::lookup(nibble, e2m1_codes);
                 }
                 sink(quads, half_of_ue4m3<L>(L::byte_of(scales, 2 * pair + half)), L::set(0.0F));
             }
@@ -267,6 +281,8 @@ PUNA_INLINE void nibble_pairs_with_mins(TileBlock block, std::size_t nibbles_at,
 }
 
 struct Q4_K : Block256<144, 32, 4, 0, true> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         nibble_pairs_with_mins<L>(block, 16, sink, [](typename L::Q*, int) PUNA_INLINE_LAMBDA {});
@@ -274,6 +290,8 @@ struct Q4_K : Block256<144, 32, 4, 0, true> {
 };
 
 struct Q5_K : Block256<176, 32, 5, 0, true> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         typename L::Q fifth[8];  // bit i of byte k is bit 4 of weight k of law block i
@@ -402,6 +420,8 @@ struct IQ4_XS : Block256<136, 32, 8, 128, false> {
 };
 
 struct TQ2_0 : Block256<66, 32, 2, 1, false> {
+    static constexpr bool bytewise = true;
+
     template <typename L, typename Sink>
     PUNA_INLINE static void step(TileBlock block, const Sink& sink) {
         const auto d = L::f16_column(block.base + 64, block.stride);

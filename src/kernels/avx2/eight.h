@@ -116,13 +116,12 @@ struct Eight {
     }
     /// Two f16 of each row, side by side.
     [[gnu::always_inline]] static void f16_columns(const std::byte* base, std::size_t stride, F* first, F* second) {
-        const Q pairs = column(base, stride);
-        const auto halves = [](__m256i dwords) {  // the low 16 bits of eight dwords, as floats
-            const __m256i low = _mm256_and_si256(dwords, _mm256_set1_epi32(0xffff));
-            return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
-        };
-        *first = halves(pairs);
-        *second = halves(_mm256_srli_epi32(pairs, 16));
+        // Of each four rows the first ones, then the second.
+        const __m128i apart = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+        const __m128i low = _mm_shuffle_epi8(four_dwords(base, stride), apart);
+        const __m128i high = _mm_shuffle_epi8(four_dwords(base + 4 * stride, stride), apart);
+        *first = _mm256_cvtph_ps(_mm_unpacklo_epi64(low, high));
+        *second = _mm256_cvtph_ps(_mm_unpackhi_epi64(low, high));
     }
     /// Byte n, 0 to 3, of each row's quad, as an unsigned integer.
     static I byte_of(Q a, int n) { return both(shift_right(a, 8 * n), set_int(0xff)); }
@@ -143,11 +142,13 @@ struct Eight {
         return {_mm256_and_si256(quad, _mm256_set1_epi16(0x00ff)), _mm256_srli_epi16(quad, 8)};
     }
 
+    /// Sixteen bits, stored twice: for madd, and as two planes of bytes, 256 x high + low, for `across`.
     template <int Range>
     struct Int16 {
         using Sum = I;
         static constexpr float limit = 32639.0F;
         static constexpr std::size_t block_bytes = 64;
+        static constexpr std::size_t plane_bytes = 64;
 
         static Sum start(std::int32_t x) { return set_int(x); }
         static void multiply(Sum& sum, Wide weights, const std::byte* activations, int quad) {
@@ -160,6 +161,19 @@ struct Eight {
             multiply(sum, widen(weights), activations, quad);
         }
         static I total(Sum sum) { return sum; }
+        /// Rows that lie `Across` times one block of a prepared row. Two products of two weights of 6 bits and bytes of
+        /// at most 128 fit 16 bits: 4 x 63 x 128 = 32,256.
+        template <typename Row>
+        [[gnu::always_inline]] static I across(const Q* quads, const Row& x, std::size_t block) {
+            static_assert(Range <= 6);
+            const std::byte* planes = x.planes + block * plane_bytes;
+            return sums_across([quads, planes](int row) __attribute__((always_inline)) {
+                const I high = products_across(quads, row, planes);
+                const I low = products_across(quads, row, planes + 32);
+                return add_int(_mm256_madd_epi16(high, _mm256_set1_epi16(256)),
+                               _mm256_madd_epi16(low, _mm256_set1_epi16(1)));
+            });
+        }
         /// Lays 32 integers out as `multiply` reads them: per quad (q0, q2), (q1, q3).
         static void pack(const std::int32_t* q, std::byte* out) {
             std::int16_t packed[32];
@@ -170,6 +184,13 @@ struct Eight {
                 packed[i + 3] = static_cast<std::int16_t>(q[i + 3]);
             }
             __builtin_memcpy(out, packed, 64);
+        }
+        static void pack_planes(const std::int32_t* q, std::byte* out) {
+            for (int i = 0; i < 32; ++i) {
+                const auto low = static_cast<std::int8_t>(q[i]);
+                out[i] = static_cast<std::byte>((q[i] - low) >> 8);
+                out[i + 32] = static_cast<std::byte>(low);
+            }
         }
     };
 
@@ -205,6 +226,15 @@ struct Eight {
             if constexpr (Range == 8) return sum.whole;
             return add_int(sum.whole, _mm256_madd_epi16(sum.pairs, _mm256_set1_epi16(1)));
         }
+        /// As that of Int16.
+        template <typename Row>
+        [[gnu::always_inline]] static I across(const Q* quads, const Row& x, std::size_t block) {
+            static_assert(Range <= 6);
+            const std::byte* bytes = x.integers + block * block_bytes + 64;
+            return sums_across([quads, bytes](int row) __attribute__((always_inline)) {
+                return _mm256_madd_epi16(products_across(quads, row, bytes), _mm256_set1_epi16(1));
+            });
+        }
         static void pack(const std::int32_t* q, std::byte* out) {
             Int16<8>::pack(q, out);
             for (int i = 0; i < 32; ++i)
@@ -222,6 +252,39 @@ struct Eight {
         std::int32_t quad;
         __builtin_memcpy(&quad, p, 4);
         return _mm256_set1_epi32(quad);
+    }
+    /// Rows `row` and `row + 4` of `Across` times 32 bytes of activations, in pairs of 16 bits.
+    [[gnu::always_inline]] static __m256i products_across(const Q* quads, int row, const std::byte* x) {
+        return _mm256_add_epi16(
+            _mm256_maddubs_epi16(quads[row], _mm256_broadcastsi128_si256(sixteen_bytes(x))),
+            _mm256_maddubs_epi16(quads[row + 4], _mm256_broadcastsi128_si256(sixteen_bytes(x + 16))));
+    }
+    /// `four(row)` holds four summands of row `row`, then of row `row + 4`: their sums, eight rows.
+    template <typename Four>
+    [[gnu::always_inline]] static I sums_across(const Four& four) {
+        const I r0 = four(0), r1 = four(1), r2 = four(2), r3 = four(3);
+        const I ab = add_int(_mm256_unpacklo_epi32(r0, r1), _mm256_unpackhi_epi32(r0, r1));
+        const I cd = add_int(_mm256_unpacklo_epi32(r2, r3), _mm256_unpackhi_epi32(r2, r3));
+        return add_int(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    }
+};
+
+/// One row of activations: the sixteen bytes of a row stay side by side, as they lie in memory, and what has to change
+/// places is sums, which are fewer. A law block's quads 0 to 3 are the first sixteen weights of rows j and j + 4, quads
+/// 4 to 7 the others. For decoders that are `bytewise`.
+struct Across : Eight {
+    [[gnu::always_inline]] static void columns(const std::byte* base, std::size_t stride, Q* out) {
+        for (std::size_t row = 0; row < 4; ++row) {
+            const __m256i low = _mm256_castsi128_si256(sixteen_bytes(base + row * stride));
+            out[row] = _mm256_inserti128_si256(low, sixteen_bytes(base + (row + 4) * stride), 1);
+        }
+    }
+    static Q spread_bits(Q bits, int j) {
+        const __m128i two_bytes = _mm_set_epi64x(0x0101010101010101, 0);
+        const __m256i at = _mm256_add_epi8(_mm256_broadcastsi128_si256(two_bytes),
+                                           bytes(static_cast<std::uint8_t>(4 * (j % 4) + 2 * (j / 4))));
+        const __m256i one_each = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
+        return equal_bytes(both(_mm256_shuffle_epi8(bits, at), one_each), one_each);
     }
 };
 

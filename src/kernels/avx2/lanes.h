@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/algorithms/integer_law.h"
 #include "kernels/algorithms/panel_cache.h"
 #include "kernels/algorithms/panel_quads.h"
 #include "kernels/avx2/eight.h"
@@ -42,6 +43,7 @@ struct Avx2 {
     // panels: one tile of sixteen rows, which the second-level cache hands on fast enough if the rows of activations
     // that it meets are long.
     using Few = Eight;
+    using One = Across;
     static constexpr int most_few = 2;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 1;
@@ -211,6 +213,7 @@ struct Avx2 {
         };
         static constexpr float limit = P::limit;
         static constexpr std::size_t block_bytes = P::block_bytes;
+        static constexpr std::size_t plane_bytes = algorithms::plane_bytes<P>();
 
         static Sum start(std::int32_t x) { return {P::start(x), P::start(x)}; }
         template <typename Weights>
@@ -220,6 +223,7 @@ struct Avx2 {
         }
         static I total(Sum sum) { return {P::total(sum.low), P::total(sum.high)}; }
         static void pack(const std::int32_t* q, std::byte* out) { P::pack(q, out); }
+        static void pack_planes(const std::int32_t* q, std::byte* out) { P::pack_planes(q, out); }
     };
     template <int Range>
     using Int16 = Twice<Eight::Int16<Range>, WideQuads>;

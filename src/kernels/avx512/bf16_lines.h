@@ -39,10 +39,10 @@ alignas(64) std::uint16_t mxfp4_values[1 << 8][16];
 
 alignas(64) constexpr float consecutive_codes[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                                      16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
-/// The sixteen codes of a codebook of the tile decoders.
-PUNA_INLINE __m512 codes_of(const std::uint8_t (&codebook)[16]) {
+/// The sixteen codes of a codebook of the tile decoders, which holds them plus `bias`.
+PUNA_INLINE __m512 codes_of(const std::uint8_t (&codebook)[16], int bias) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codebook));
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(128)));
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(bias)));
 }
 
 /// Fills the tables; once, before any line is decoded.
@@ -56,10 +56,10 @@ inline void fill_line_tables() {
     const __m512 q4_0_codes = _mm512_sub_ps(_mm512_load_ps(consecutive_codes), _mm512_set1_ps(8.0F));
     for (std::uint32_t bits = 0; bits < (1U << 16); ++bits) {
         fill(q4_0_values[bits], q4_0_codes, half_values[bits]);
-        fill(iq4_nl_values[bits], codes_of(algorithms::iq4_codes), half_values[bits]);
+        fill(iq4_nl_values[bits], codes_of(algorithms::iq4_codes, 128), half_values[bits]);
     }
     for (std::uint32_t bits = 0; bits < (1U << 8); ++bits)
-        fill(mxfp4_values[bits], codes_of(algorithms::mxfp4_codes),
+        fill(mxfp4_values[bits], codes_of(algorithms::e2m1_codes, 16),
              quant::e8m0_half_to_f32(static_cast<std::uint8_t>(bits)));
 }
 
@@ -448,7 +448,7 @@ struct IQ4_XSLines : Lines256<136> {
         const float d = load_half(block);
         const std::uint32_t high = load_half_bits(block + 2);
         const std::uint32_t low = load_u32(block + 4);
-        const __m512 codes = codes_of(algorithms::iq4_codes);
+        const __m512 codes = codes_of(algorithms::iq4_codes, 128);
         const auto scale = [&](int i) PUNA_INLINE_LAMBDA {
             const std::uint32_t six = ((low >> (4 * i)) & 15u) | (((high >> (2 * i)) & 3u) << 4);
             return broadcast(d * static_cast<float>(static_cast<std::int32_t>(six) - 32));
