@@ -5,6 +5,7 @@
 // as [32][head_dim].
 #pragma once
 
+#include "kernels/algorithms/fetch.h"
 #include "kernels/algorithms/float_law.h"
 #include "kernels/kernel_table.h"
 #include "kernels/kv_storage.h"
@@ -123,6 +124,21 @@ void widen_block(const T* k, const T* v, std::int64_t dim, float* out) {
     }
 }
 
+/// K and V of a head's next block. Its blocks lie apart, each too short a stream for the hardware to follow, and memory
+/// has time for the next one while this one is multiplied: with each lane of the law, and group of rows, some lines.
+struct NextBlock {
+    const std::byte* at;
+    const std::byte* end;
+
+    PUNA_INLINE void fetch_some() {
+        constexpr std::ptrdiff_t bytes = 256;
+        if (end - at < bytes) return;
+        for (std::ptrdiff_t i = 0; i < bytes; i += 64)
+            fetch_line_nearby(at + i);
+        at += bytes;
+    }
+};
+
 /// Where lane `n` of the law's sixteen is in the order that adds (i, i + 8), (i, i + 4), (i, i + 2), (i, i + 1) depth
 /// first: n with its four bits reversed.
 constexpr std::int64_t lane_at(int n) {
@@ -132,11 +148,13 @@ constexpr std::int64_t lane_at(int n) {
 /// The scores of a block's positions for each of G query rows, [G][32]. Per lane of the law there are G x 32
 /// accumulators, in registers; what lanes add up to waits in memory for its other half.
 template <typename L, int G, typename T>
-void block_scores(const T* k, const float* const* queries, std::int64_t dim, float (*scores)[kv_block_positions]) {
+void block_scores(const T* k, const float* const* queries, std::int64_t dim, float (*scores)[kv_block_positions],
+                  NextBlock& next) {
     using S = typename L::FloatTile;
     constexpr int vectors = kv_block_positions / S::float_lanes;
     alignas(64) float halves[4][G][kv_block_positions];  // sums of 1, 2, 4 and 8 lanes
     for (int n = 0; n < lanes; ++n) {
+        next.fetch_some();
         typename S::F sums[G][vectors];
         for (auto& row : sums) {
             for (auto& sum : row)
@@ -226,13 +244,14 @@ void weigh_values(const float (*p)[kv_block_positions], const float* decay, cons
 
 /// G rows over one block of which `valid` positions count; k: [dim][32], v: [32][dim].
 template <typename L, int G, typename T>
-void attend_rows(const AttentionTask& task, const T* k, const T* v, std::int64_t row, std::int64_t valid) {
+void attend_rows(const AttentionTask& task, const T* k, const T* v, std::int64_t row, std::int64_t valid,
+                 NextBlock& next) {
     const std::int64_t dim = task.shape.head_dim;
     const auto scale = L::set(task.scale);
     const auto masked = L::set(-__builtin_inff());
     alignas(64) float p[G][kv_block_positions];  // first scores, then their exponentials
     alignas(64) float decay[lanes] = {};         // of G rows
-    block_scores<L, G>(k, task.queries + row, dim, p);
+    block_scores<L, G>(k, task.queries + row, dim, p, next);
     float* maxima = task.maxima + row;
     for (int g = 0; g < G; ++g) {
         const auto first = L::replace_from(static_cast<int>(valid), masked, L::mul(L::load(p[g]), scale));
@@ -259,17 +278,17 @@ void attend_rows(const AttentionTask& task, const T* k, const T* v, std::int64_t
 /// The first `rows` rows of at most G.
 template <typename L, int G, typename T>
 void attend_up_to(std::int64_t rows, const AttentionTask& task, const T* k, const T* v, std::int64_t row,
-                  std::int64_t valid) {
+                  std::int64_t valid, NextBlock& next) {
     if (rows == G) {
-        attend_rows<L, G>(task, k, v, row, valid);
+        attend_rows<L, G>(task, k, v, row, valid, next);
     } else if constexpr (G > 1) {
-        attend_up_to<L, G - 1>(rows, task, k, v, row, valid);
+        attend_up_to<L, G - 1>(rows, task, k, v, row, valid, next);
     }
 }
 
 /// All rows over block b of the segment. Rows of one token stand together and see the same positions.
 template <typename L, typename T>
-void attend_block(const AttentionTask& task, const T* k, const T* v, std::int64_t b) {
+void attend_block(const AttentionTask& task, const T* k, const T* v, std::int64_t b, NextBlock next) {
     const auto valid_of = [&](std::int64_t row) {
         const std::int64_t left = task.row_positions[row] + 1 - task.segment_begin - b * kv_block_positions;
         return left < kv_block_positions ? left : kv_block_positions;
@@ -280,7 +299,7 @@ void attend_block(const AttentionTask& task, const T* k, const T* v, std::int64_
         std::int64_t same = 1;
         while (same < most && row + same < task.rows && valid_of(row + same) == valid)
             ++same;
-        if (valid > 0) attend_up_to<L, most>(same, task, k, v, row, valid);
+        if (valid > 0) attend_up_to<L, most>(same, task, k, v, row, valid, next);
         row += same;
     }
 }
@@ -302,15 +321,19 @@ void attend_as(const AttentionTask& task) {
     const bool keep_widened = sizeof(T) == 1 || (sizeof(T) == 2 && task.rows > 1);  // faster from the second use on
     alignas(64) float widened[2 * kv_block_positions * max_head_dim];
     const std::size_t half = kv_half_bytes(task.shape);
-    for (std::int64_t b = 0; b * kv_block_positions < positions; ++b) {
-        const std::byte* head = task.blocks[b] + static_cast<std::size_t>(2 * task.kv_head) * half;
-        const T* k = reinterpret_cast<const T*>(head);
-        const T* v = reinterpret_cast<const T*>(head + half);
+    const auto head_at = [&](std::int64_t b) {
+        return task.blocks[b] + static_cast<std::size_t>(2 * task.kv_head) * half;
+    };
+    const std::int64_t blocks = (positions + kv_block_positions - 1) / kv_block_positions;
+    for (std::int64_t b = 0; b < blocks; ++b) {
+        const T* k = reinterpret_cast<const T*>(head_at(b));
+        const T* v = reinterpret_cast<const T*>(head_at(b) + half);
+        const NextBlock next = b + 1 < blocks ? NextBlock{head_at(b + 1), head_at(b + 1) + 2 * half} : NextBlock{};
         if (keep_widened) {
             widen_block<L>(k, v, dim, widened);
-            attend_block<L, float>(task, widened, widened + dim * kv_block_positions, b);
+            attend_block<L, float>(task, widened, widened + dim * kv_block_positions, b, next);
         } else if constexpr (sizeof(T) > 1) {
-            attend_block<L, T>(task, k, v, b);
+            attend_block<L, T>(task, k, v, b, next);
         }
     }
 }

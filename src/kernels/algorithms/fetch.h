@@ -18,6 +18,11 @@ PUNA_INLINE void fetch_line(const std::byte* p) {
     __builtin_prefetch(p, 0, 3);
 }
 
+/// The same into the second-level cache, where it waits.
+PUNA_INLINE void fetch_line_nearby(const std::byte* p) {
+    __builtin_prefetch(p, 0, 2);
+}
+
 /// Asks for `bytes` bytes of weights ahead of their use: into the first-level cache if they are `near`.
 PUNA_INLINE void fetch(const std::byte* p, std::size_t bytes, bool near) {
     for (std::size_t at = 0; at < bytes; at += 64) {
