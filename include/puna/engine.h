@@ -13,7 +13,8 @@
 namespace puna {
 
 struct EngineOptions {
-    std::uint32_t threads = 0;         ///< 0: as many as there are cores for this process, which are the most put to work; at most 1,024
+    std::uint32_t threads =
+        0;  ///< 0: as many as there are cores for this process, which are the most put to work; at most 1,024
     std::uint32_t context_tokens = 0;  ///< 0: the model's, capped by memory (the engine reports what it took)
     std::uint32_t batch_size = 512;    ///< tokens of one step, 1 to 65,536
     /// "auto" (int16), "float32", "int16", "int8", "bf16" where the kernel set has it, or the id of a numeric law
@@ -22,7 +23,8 @@ struct EngineOptions {
     std::string kv_type = "f16";  ///< "f16", "f32" or "q8_0"
     std::string isa = "auto";     ///< a kernel set; PUNA_ISA in the environment decides where this is "auto"
     bool pin_threads = false;     ///< each thread stays on a core of its own; needs as many cores as threads
-    /// How long a thread without work spins before it sleeps, up to a second. None: 200. Longer keeps threads awake between steps that come far apart, at the price of CPU time.
+    /// How long a thread without work spins before it sleeps, up to a second. None: 200. Longer keeps threads awake
+    /// between steps that come far apart, at the price of CPU time.
     std::optional<std::uint32_t> spin_microseconds;
     std::string numa = {};  ///< where threads and working memory lie; as WeightMemory::numa
 };
