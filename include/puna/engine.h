@@ -13,8 +13,8 @@
 namespace puna {
 
 struct EngineOptions {
-    std::uint32_t threads =
-        0;  ///< 0: as many as there are cores for this process, which are the most put to work; at most 1,024
+    /// 0: as many as there are cores for this process, and no more than those are put to work; at most 1,024.
+    std::uint32_t threads = 0;
     std::uint32_t context_tokens = 0;  ///< 0: the model's, capped by memory (the engine reports what it took)
     std::uint32_t batch_size = 512;    ///< tokens of one step, 1 to 65,536
     /// "auto" (int16), "float32", "int16", "int8", "bf16" where the kernel set has it, or the id of a numeric law

@@ -14,7 +14,7 @@ namespace {
 
 /// Tokens and, where it can be told, the speed of `timed` of them.
 std::string speed_words(std::uint32_t tokens, double timed, double milliseconds) {
-    const std::string words = counted(tokens, "token");
+    std::string words = counted(tokens, "token");
     if (timed <= 0 || milliseconds <= 0) return words;
     return fmt::format("{}, {:.1f} tokens/s", words, 1000 * timed / milliseconds);
 }
