@@ -69,7 +69,6 @@ Result<ComputeFlags::Choice> ComputeFlags::choose() const {
     PUNA_TRY(base::NumaScope scope, base::NumaScope::enter(numa));
     if (pin_threads && threads) PUNA_CHECK(base::ThreadPool::check_pinned(*threads));
     const std::uint32_t chosen_threads = base::working_threads(threads.value_or(0));
-    if (threads) tell_of_idle_threads(*threads, chosen_threads);
     const base::ThreadOptions thread_options{pin_threads, spin_microseconds};
     return Choice{table, chosen_activations, chosen_kv_type, chosen_threads, thread_options, std::move(scope)};
 }

@@ -249,6 +249,7 @@ Result<void> ImatrixCommand::evaluate_one(convert::Evaluator& evaluator, const c
 Result<void> ImatrixCommand::evaluate(const std::shared_ptr<const models::Model>& model, std::vector<Source>& sources,
                                       const InterruptWatch& interrupts) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
+    tell_of_idle_threads(compute_.threads.value_or(0), choice.threads);
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
              base::ThreadPool::create(choice.threads, choice.thread_options));
     const base::CpuScope core = pool->pin_caller();

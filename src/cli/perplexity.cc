@@ -156,6 +156,7 @@ Result<convert::PerplexityResult> PerplexityCommand::measure(const std::shared_p
                                                              const Text& text, const formats::KlBase* base,
                                                              const InterruptWatch& interrupts) {
     PUNA_TRY(const ComputeFlags::Choice choice, compute_.choose());
+    tell_of_idle_threads(compute_.threads.value_or(0), choice.threads);
     PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
              base::ThreadPool::create(choice.threads, choice.thread_options));
     const base::CpuScope core = pool->pin_caller();

@@ -195,6 +195,7 @@ TEST_F(Run, PutsNoMoreThreadsToWorkThanThereAreCores) {
     const Outcome outcome = run_puna({"run", "-m", tiny(), "-p", "the", "-n", "2", "-t", "1024"});
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_THAT(outcome.err, HasSubstr("-t 1024: this process has "));
+    EXPECT_EQ(outcome.err.find("-t 1024"), outcome.err.rfind("-t 1024")) << "told twice";
 }
 
 TEST_F(Run, ComputesAsAsked) {

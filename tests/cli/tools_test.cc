@@ -118,6 +118,9 @@ TEST_F(Tools, PerplexityHasItsShape) {
 
     const Json small = json_of({"perplexity", "-m", tiny(), "-f", path, "-c", "24", "--batch-size", "7", "-t", "2"});
     EXPECT_EQ(small["perplexity"], json["perplexity"]);  // the same bits
+    const Outcome many = run_puna({"perplexity", "-m", tiny(), "-f", path, "-c", "24", "-t", "1024"});
+    EXPECT_THAT(many.err, HasSubstr("-t 1024: this process has "));
+    EXPECT_EQ(many.err.find("-t 1024"), many.err.rfind("-t 1024")) << "told twice";
     EXPECT_EQ(json_of({"perplexity", "-m", tiny(), "-f", path, "-c", "24", "--chunks", "2"})["chunks"], 2);
 
     const Json kl = json_of({"perplexity", "-m", tiny(), "-f", path, "-c", "24", "--kl-to", "float32"});
