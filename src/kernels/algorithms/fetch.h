@@ -27,11 +27,11 @@ PUNA_INLINE void fetch_line_nearby(const std::byte* p) {
 PUNA_INLINE void fetch(const std::byte* p, std::size_t bytes, bool near) {
     for (std::size_t at = 0; at < bytes; at += 64) {
         if (near) {
-            __builtin_prefetch(p + at, 0, 3);
+            fetch_line(p + at);
         } else {
-            __builtin_prefetch(p + at, 0, 2);
+            fetch_line_nearby(p + at);
         }
-        __builtin_prefetch(p + at + second_line, 0, 2);
+        fetch_line_nearby(p + at + second_line);
     }
 }
 
