@@ -1,5 +1,6 @@
-// Single values of several rows gathered into a 128-bit register, by insertion: a round trip over the stack would wait
-// for its stores. For the x86 sets; everything has internal linkage.
+// Single values of several rows gathered into a register. Neighbours are joined in general registers, which have nothing
+// else to do: insertions would take the ports of the products, a round trip over the stack would wait for its stores.
+// For the x86 sets; everything has internal linkage.
 #pragma once
 
 #include <immintrin.h>
@@ -10,32 +11,55 @@
 namespace puna::kernels {
 namespace {
 
-template <typename T>
-[[gnu::always_inline]] inline int value_at(const std::byte* p) {
-    T value;
-    __builtin_memcpy(&value, p, sizeof(T));
-    return value;
+/// `Count` rows, `stride` bytes apart.
+template <int Count>
+class Rows {
+  public:
+    [[gnu::always_inline]] Rows(const std::byte* base, std::size_t stride) : stride_(stride) {
+        for (auto& four : fours_) {
+            four = base;
+            // Else GCC keeps sixteen offsets, in vector registers, instead of four addresses.
+            __asm__("" : "+r"(four));
+            base = four + 4 * stride;
+        }
+    }
+    [[gnu::always_inline]] const std::byte* at(std::size_t row) const { return fours_[row / 4] + row % 4 * stride_; }
+    /// The first bytes of a row.
+    template <typename T>
+    [[gnu::always_inline]] std::uint64_t value(std::size_t row) const {
+        T value;
+        __builtin_memcpy(&value, at(row), sizeof(T));
+        return value;
+    }
+
+  private:
+    const std::byte* fours_[Count / 4];  // rows 0, 4, ...
+    std::size_t stride_;
+};
+
+[[gnu::always_inline]] inline __m128i register_of(std::uint64_t low, std::uint64_t high) {
+    return _mm_insert_epi64(_mm_cvtsi64_si128(static_cast<long long>(low)), static_cast<long long>(high), 1);
 }
 
 /// Four bytes of each of four rows.
-[[gnu::always_inline]] inline __m128i four_dwords(const std::byte* p, std::size_t stride) {
-    using Dword = std::int32_t;
-    __m128i rows = _mm_cvtsi32_si128(value_at<Dword>(p));
-    rows = _mm_insert_epi32(rows, value_at<Dword>(p + stride), 1);
-    rows = _mm_insert_epi32(rows, value_at<Dword>(p + 2 * stride), 2);
-    return _mm_insert_epi32(rows, value_at<Dword>(p + 3 * stride), 3);
+template <int Count>
+[[gnu::always_inline]] inline __m128i four_dwords(const Rows<Count>& rows, std::size_t first) {
+    const auto two = [&](std::size_t row) __attribute__((always_inline)) {
+        return rows.template value<std::uint32_t>(row) | rows.template value<std::uint32_t>(row + 1) << 32;
+    };
+    return register_of(two(first), two(first + 2));
 }
 
-/// Two bytes of each of eight rows, in two chains of four.
-[[gnu::always_inline]] inline __m128i eight_halves(const std::byte* p, std::size_t stride) {
-    using Half = std::uint16_t;
-    const auto four = [stride](const std::byte* first) {
-        __m128i rows = _mm_cvtsi32_si128(value_at<Half>(first));
-        rows = _mm_insert_epi16(rows, value_at<Half>(first + stride), 1);
-        rows = _mm_insert_epi16(rows, value_at<Half>(first + 2 * stride), 2);
-        return _mm_insert_epi16(rows, value_at<Half>(first + 3 * stride), 3);
+/// Two bytes of each of eight rows.
+template <int Count>
+[[gnu::always_inline]] inline __m128i eight_halves(const Rows<Count>& rows, std::size_t first) {
+    const auto half = [&](std::size_t row, int at) __attribute__((always_inline)) {
+        return rows.template value<std::uint16_t>(row) << 16 * at;
     };
-    return _mm_unpacklo_epi64(four(p), four(p + 4 * stride));
+    const auto four = [&](std::size_t row) __attribute__((always_inline)) {
+        return half(row, 0) | half(row + 1, 1) | half(row + 2, 2) | half(row + 3, 3);
+    };
+    return register_of(four(first), four(first + 4));
 }
 
 [[gnu::always_inline]] inline __m128i sixteen_bytes(const std::byte* p) {

@@ -80,8 +80,8 @@ struct Eight {
     }
     /// Sixteen bytes of each of eight rows, `stride` apart, as four quads in order of bytes.
     [[gnu::always_inline]] static void columns(const std::byte* base, std::size_t stride, Q* out) {
-        columns_by([base, stride](std::size_t row)
-                       __attribute__((always_inline)) { return sixteen_bytes(base + row * stride); },
+        const Rows<8> rows(base, stride);
+        columns_by([&rows](std::size_t row) __attribute__((always_inline)) { return sixteen_bytes(rows.at(row)); },
                    out);
     }
     /// The same of what `sixteen(row)` is, a join.
@@ -107,19 +107,20 @@ struct Eight {
     }
     /// Four bytes of each row.
     [[gnu::always_inline]] static Q column(const std::byte* base, std::size_t stride) {
-        const __m256i low = _mm256_castsi128_si256(four_dwords(base, stride));
-        return _mm256_inserti128_si256(low, four_dwords(base + 4 * stride, stride), 1);
+        const Rows<8> rows(base, stride);
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(four_dwords(rows, 0)), four_dwords(rows, 4), 1);
     }
     /// An f16 of each row.
     [[gnu::always_inline]] static F f16_column(const std::byte* base, std::size_t stride) {
-        return _mm256_cvtph_ps(eight_halves(base, stride));
+        return _mm256_cvtph_ps(eight_halves(Rows<8>(base, stride), 0));
     }
     /// Two f16 of each row, side by side.
     [[gnu::always_inline]] static void f16_columns(const std::byte* base, std::size_t stride, F* first, F* second) {
         // Of each four rows the first ones, then the second.
         const __m128i apart = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-        const __m128i low = _mm_shuffle_epi8(four_dwords(base, stride), apart);
-        const __m128i high = _mm_shuffle_epi8(four_dwords(base + 4 * stride, stride), apart);
+        const Rows<8> rows(base, stride);
+        const __m128i low = _mm_shuffle_epi8(four_dwords(rows, 0), apart);
+        const __m128i high = _mm_shuffle_epi8(four_dwords(rows, 4), apart);
         *first = _mm256_cvtph_ps(_mm_unpacklo_epi64(low, high));
         *second = _mm256_cvtph_ps(_mm_unpackhi_epi64(low, high));
     }
@@ -274,9 +275,10 @@ struct Eight {
 /// 4 to 7 the others. For decoders that are `bytewise`.
 struct Across : Eight {
     [[gnu::always_inline]] static void columns(const std::byte* base, std::size_t stride, Q* out) {
+        const Rows<8> rows(base, stride);
         for (std::size_t row = 0; row < 4; ++row) {
-            const __m256i low = _mm256_castsi128_si256(sixteen_bytes(base + row * stride));
-            out[row] = _mm256_inserti128_si256(low, sixteen_bytes(base + (row + 4) * stride), 1);
+            const __m256i low = _mm256_castsi128_si256(sixteen_bytes(rows.at(row)));
+            out[row] = _mm256_inserti128_si256(low, sixteen_bytes(rows.at(row + 4)), 1);
         }
     }
     static Q spread_bits(Q bits, int j) {

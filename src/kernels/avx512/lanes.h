@@ -119,18 +119,15 @@ struct Avx512 {
     }
     /// Sixteen bytes of each of sixteen rows, `stride` apart, as four quads in order of bytes.
     static void columns(const std::byte* base, std::size_t stride, Q* out) {
-        columns_by([base, stride](std::size_t row)
-                       __attribute__((always_inline)) { return sixteen_bytes(base + row * stride); },
+        const Rows<16> rows(base, stride);
+        columns_by([&rows](std::size_t row) __attribute__((always_inline)) { return sixteen_bytes(rows.at(row)); },
                    out);
     }
     /// The same of what `sixteen(row)` is, a join.
     template <typename Sixteen>
     [[gnu::always_inline]] static void columns_by(const Sixteen& sixteen, Q* out) {
         const auto four_rows = [&](std::size_t row) __attribute__((always_inline)) {
-            __m512i rows = _mm512_castsi128_si512(sixteen(row));
-            rows = _mm512_inserti32x4(rows, sixteen(row + 4), 1);
-            rows = _mm512_inserti32x4(rows, sixteen(row + 8), 2);
-            return _mm512_inserti32x4(rows, sixteen(row + 12), 3);
+            return fours(sixteen(row), sixteen(row + 4), sixteen(row + 8), sixteen(row + 12));
         };
         const __m512i r0 = four_rows(0), r1 = four_rows(1), r2 = four_rows(2), r3 = four_rows(3);
         const __m512i ab_low = _mm512_unpacklo_epi32(r0, r1);
@@ -149,15 +146,13 @@ struct Avx512 {
     }
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {
-        __m512i rows = _mm512_castsi128_si512(four_dwords(base, stride));
-        rows = _mm512_inserti32x4(rows, four_dwords(base + 4 * stride, stride), 1);
-        rows = _mm512_inserti32x4(rows, four_dwords(base + 8 * stride, stride), 2);
-        return _mm512_inserti32x4(rows, four_dwords(base + 12 * stride, stride), 3);
+        const Rows<16> rows(base, stride);
+        return fours(four_dwords(rows, 0), four_dwords(rows, 4), four_dwords(rows, 8), four_dwords(rows, 12));
     }
     /// An f16 of each row.
     static F f16_column(const std::byte* base, std::size_t stride) {
-        const __m256i low = _mm256_castsi128_si256(eight_halves(base, stride));
-        return _mm512_cvtph_ps(_mm256_inserti128_si256(low, eight_halves(base + 8 * stride, stride), 1));
+        const Rows<16> rows(base, stride);
+        return _mm512_cvtph_ps(eights(eight_halves(rows, 0), eight_halves(rows, 8)));
     }
     /// Two f16 of each row, side by side.
     static void f16_columns(const std::byte* base, std::size_t stride, F* first, F* second) {
@@ -218,6 +213,13 @@ struct Avx512 {
     };
 
   private:
+    [[gnu::always_inline]] static __m256i eights(__m128i low, __m128i high) {
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    }
+    /// By halves: an insertion into 32 bytes costs half of one into 64.
+    [[gnu::always_inline]] static __m512i fours(__m128i a, __m128i b, __m128i c, __m128i d) {
+        return _mm512_inserti64x4(_mm512_castsi256_si512(eights(a, b)), eights(c, d), 1);
+    }
     static __m512i broadcast_quad(const std::byte* p) {
         std::int32_t quad;
         __builtin_memcpy(&quad, p, 4);
