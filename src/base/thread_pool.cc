@@ -77,6 +77,11 @@ struct ThreadPool::State {
     alignas(kCacheLine) std::atomic<std::size_t> done{0};  // indices of this call done by workers
     std::atomic<std::uint32_t> reports{0};                 // counts the changes of `done`; 32 bits, to sleep on
 
+    struct alignas(kCacheLine) Share {
+        std::atomic<std::size_t> taken{0};  // parts of it; more than it has: claims that went on to another
+    };
+    std::vector<Share> shares;  // [size()]
+
     alignas(kCacheLine) std::chrono::nanoseconds spin{0};
     std::vector<std::uint32_t> cores;  // [size()] of a pinned pool, the caller's first; else empty
     std::vector<std::thread> workers;
@@ -160,6 +165,7 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(std::size_t threads, cons
     state->spin = threads > usable_cores() ? kSpinOversubscribed : kSpin;
     if (options.spin_microseconds) state->spin = std::chrono::microseconds(*options.spin_microseconds);
     state->workers.reserve(threads - 1);
+    state->shares = std::vector<State::Share>(threads);
     const BlockedSignals blocked;
     try {
         for (std::size_t worker = 1; worker < threads; ++worker) {
@@ -203,6 +209,21 @@ void ThreadPool::run(std::size_t count, FunctionRef<void(std::size_t index, std:
     state.epoch.notify_all();
     const std::size_t ran = state.work(0);
     state.join_workers(count - ran);
+}
+
+void ThreadPool::run_shares(std::size_t parts,
+                            FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)> task) {
+    std::vector<State::Share>& shares = state_->shares;
+    for (State::Share& share : shares)
+        share.taken.store(0, std::memory_order_relaxed);
+    // There are as many indices as parts, and each takes one: so a part is left for each, and one round finds it.
+    run(shares.size() * parts, [&](std::size_t, std::size_t worker) {
+        for (std::size_t i = 0; i < shares.size(); ++i) {
+            const std::size_t share = (worker + i) % shares.size();
+            const std::size_t part = shares[share].taken.fetch_add(1, std::memory_order_relaxed);
+            if (part < parts) return task(share, part, worker);
+        }
+    });
 }
 
 }  // namespace puna::base

@@ -43,6 +43,10 @@ class ThreadPool {
     /// all are done. Threads claim indices as they become free. `worker` is in [0, size()) and names the thread, for
     /// scratch memory. Tasks must not throw and must not call `run`.
     void run(std::size_t count, FunctionRef<void(std::size_t index, std::size_t worker)> task);
+    /// The same for work that is best done in long stretches: there are `size()` shares of `parts` parts each, and
+    /// `task(share, part, worker)` is called once for each part. A thread takes those of its own share first, in
+    /// order, and then what is left of others.
+    void run_shares(std::size_t parts, FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)> task);
 
   private:
     struct State;

@@ -5,21 +5,19 @@
 namespace puna::nn {
 namespace {
 
-constexpr std::int64_t rounds = 4;
-
 std::int64_t tiles_of(const LinearTask& task) {
     return (task.weights->rows + kernels::row_tile - 1) / kernels::row_tile;
 }
 
-/// Where claim `index` of `rounds * threads` begins in `tiles` tiles of weight rows. A round is one claim for each
-/// thread: the first takes half of the rows, the second half of the rest, and so on. So a thread reads long stretches
-/// of the weights, as the prefetching wants, and the last claims are small, which evens out threads of different speed.
-std::int64_t claim_begin(std::int64_t tiles, std::int64_t threads, std::int64_t index) {
-    constexpr std::int64_t whole = std::int64_t{1} << rounds;
-    const std::int64_t round = index / threads;
-    const std::int64_t share = round == rounds - 1 ? 2 : whole >> (round + 1);
-    const std::int64_t at = threads * (whole - (whole >> round)) + index % threads * share;  // in 1 / (threads whole)
-    return index >= rounds * threads ? tiles : tiles * at / (threads * whole);
+// A thread's share of the weights is one stretch of them, in four parts: half of it, half of the rest, and the rest in
+// two. It reads on from part to part, as the prefetching wants, and the last parts are small, which evens out threads
+// of different speed.
+constexpr std::int64_t parts = 4;
+
+/// Where a part of a share begins in `tiles` tiles of weight rows; `part` = parts: where the share ends.
+std::int64_t part_begin(std::int64_t tiles, std::int64_t threads, std::int64_t share, std::int64_t part) {
+    constexpr std::int64_t eighths[parts + 1] = {0, 4, 6, 7, 8};
+    return tiles * (8 * share + eighths[part]) / (8 * threads);
 }
 
 }  // namespace
@@ -86,10 +84,11 @@ void linear(const Compute& compute, const LinearInput& input, std::span<const Li
         all_tiles += tiles_of(task);
     const auto threads = static_cast<std::int64_t>(compute.pool.size());
 
-    compute.pool.run(static_cast<std::size_t>(rounds * threads), [&](std::size_t index, std::size_t worker) {
-        const auto claim = static_cast<std::int64_t>(index);
-        std::int64_t begin = claim_begin(all_tiles, threads, claim);  // counted from the first tile of `task`
-        std::int64_t end = claim_begin(all_tiles, threads, claim + 1);
+    compute.pool.run_shares(parts, [&](std::size_t share, std::size_t index, std::size_t worker) {
+        const auto owner = static_cast<std::int64_t>(share);
+        const auto part = static_cast<std::int64_t>(index);
+        std::int64_t begin = part_begin(all_tiles, threads, owner, part);  // counted from the first tile of `task`
+        std::int64_t end = part_begin(all_tiles, threads, owner, part + 1);
         for (const LinearTask& task : tasks) {
             const kernels::WeightMatrix& w = *task.weights;
             const std::int64_t first_row = std::max<std::int64_t>(begin, 0) * kernels::row_tile;

@@ -41,6 +41,30 @@ TEST_P(ThreadPoolOf, RunsEachIndexOnceAndWaitsForAll) {
     }
 }
 
+TEST_P(ThreadPoolOf, RunsEachPartOfEachShareOnce) {
+    const auto pool = must_create(GetParam());
+    for (const std::size_t parts : {0, 1, 4, 100}) {
+        std::vector<int> runs(pool->size() * parts, 0);  // plain memory, as above
+        pool->run_shares(parts, [&](std::size_t share, std::size_t part, std::size_t worker) {
+            ASSERT_LT(share, pool->size());
+            ASSERT_LT(part, parts);
+            ASSERT_LT(worker, pool->size());
+            ++runs[share * parts + part];
+        });
+        EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), static_cast<std::ptrdiff_t>(runs.size()));
+    }
+}
+
+TEST_P(ThreadPoolOf, AWorkerTakesItsOwnShareInOrder) {
+    const auto pool = must_create(GetParam());
+    std::vector<std::vector<std::size_t>> own(pool->size());  // parts of its own share that a worker ran
+    pool->run_shares(50, [&](std::size_t share, std::size_t part, std::size_t worker) {
+        if (share == worker) own[worker].push_back(part);
+    });
+    for (const auto& parts : own)
+        EXPECT_TRUE(std::is_sorted(parts.begin(), parts.end()));
+}
+
 TEST_P(ThreadPoolOf, ManyShortCallsInARow) {
     const auto pool = must_create(GetParam());
     std::vector<std::uint64_t> values(8, 0);

@@ -31,8 +31,10 @@ static inline std::size_t float_panel_bytes(std::int64_t columns) {
                             panel_cache_bytes());
 }
 
-/// How far ahead each row of a tile is fetched where there is one row of activations, in bytes. Measured.
-inline constexpr std::size_t row_ahead = 1024;
+/// How far ahead each row of a tile is fetched where there is one row of activations, in bytes. Measured on Zen 4, two
+/// threads, F16 and 2,048 columns: 1, 4, 8, 16 and 32 KiB gave 89, 95, 94, 100 and 97 % of what the machine could read,
+/// with 5,632 columns 90, 86, 89, 90 and 98, with 576 66, 87, 91, 98 and 95.
+inline constexpr std::size_t row_ahead = 32768;
 
 /// A part of K, [begin, end) of `columns`: begin and, but for the last part, end are multiples of `lanes`.
 struct KPart {
