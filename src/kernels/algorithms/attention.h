@@ -125,17 +125,21 @@ void widen_block(const T* k, const T* v, std::int64_t dim, float* out) {
 }
 
 /// K and V of a head's next block. Its blocks lie apart, each too short a stream for the hardware to follow, and memory
-/// has time for the next one while this one is multiplied: with each lane of the law, and group of rows, some lines.
+/// has time for the next one while this one is multiplied: with each lane of the law, for the first group of rows, one
+/// of as many shares.
 struct NextBlock {
     const std::byte* at;
     const std::byte* end;
+    std::ptrdiff_t share;
 
-    PUNA_INLINE void fetch_some() {
-        constexpr std::ptrdiff_t bytes = 256;
-        if (end - at < bytes) return;
-        for (std::ptrdiff_t i = 0; i < bytes; i += 64)
-            fetch_line_nearby(at + i);
-        at += bytes;
+    NextBlock(const std::byte* begin, std::size_t bytes)
+        : at(begin), end(begin + bytes), share(static_cast<std::ptrdiff_t>((bytes / lanes + 63) / 64 * 64)) {}
+
+    PUNA_INLINE void fetch_share() {
+        const std::byte* line = at;
+        for (; line < end && line < at + share; line += 64)
+            fetch_line_nearby(line);
+        at = line;
     }
 };
 
@@ -154,7 +158,7 @@ void block_scores(const T* k, const float* const* queries, std::int64_t dim, flo
     constexpr int vectors = kv_block_positions / S::float_lanes;
     alignas(64) float halves[4][G][kv_block_positions];  // sums of 1, 2, 4 and 8 lanes
     for (int n = 0; n < lanes; ++n) {
-        next.fetch_some();
+        next.fetch_share();
         typename S::F sums[G][vectors];
         for (auto& row : sums) {
             for (auto& sum : row)
@@ -293,7 +297,7 @@ void attend_block(const AttentionTask& task, const T* k, const T* v, std::int64_
         const std::int64_t left = task.row_positions[row] + 1 - task.segment_begin - b * kv_block_positions;
         return left < kv_block_positions ? left : kv_block_positions;
     };
-    constexpr int most = L::float_tile_columns;  // query rows that share one reading of K and V
+    constexpr int most = L::attention_rows;
     for (std::int64_t row = 0; row < task.rows;) {
         const std::int64_t valid = valid_of(row);
         std::int64_t same = 1;
@@ -318,7 +322,8 @@ void attend_as(const AttentionTask& task) {
     }
     if (positions > attention_segment_positions) positions = attention_segment_positions;
 
-    const bool keep_widened = sizeof(T) == 1 || (sizeof(T) == 2 && task.rows > 1);  // faster from the second use on
+    // Faster from the second use on.
+    const bool keep_widened = sizeof(T) == 1 || (sizeof(T) == 2 && task.rows > L::attention_rows);
     alignas(64) float widened[2 * kv_block_positions * max_head_dim];
     const std::size_t half = kv_half_bytes(task.shape);
     const auto head_at = [&](std::int64_t b) {
@@ -328,7 +333,7 @@ void attend_as(const AttentionTask& task) {
     for (std::int64_t b = 0; b < blocks; ++b) {
         const T* k = reinterpret_cast<const T*>(head_at(b));
         const T* v = reinterpret_cast<const T*>(head_at(b) + half);
-        const NextBlock next = b + 1 < blocks ? NextBlock{head_at(b + 1), head_at(b + 1) + 2 * half} : NextBlock{};
+        const NextBlock next = b + 1 < blocks ? NextBlock(head_at(b + 1), 2 * half) : NextBlock(nullptr, 0);
         if (keep_widened) {
             widen_block<L>(k, v, dim, widened);
             attend_block<L, float>(task, widened, widened + dim * kv_block_positions, b, next);
