@@ -9,8 +9,9 @@ namespace puna::kernels::algorithms {
 
 /// How far ahead of a straight line of fetches a second one runs into the second-level cache. A fetch from memory holds
 /// one of the core's few line buffers for all its latency, and those alone cannot keep memory busy; with the second
-/// line the first one finds its data close by, and buffers are free again after a few cycles. Measured with two threads:
-/// on Zen 3, 1 to 4 KiB are alike; on Zen 4, 1, 2, 4 and 8 KiB gave 24, 29, 38 and 42 GB/s of Q4_0, and more no more.
+/// line the first one finds its data close by, and buffers are free again after a few cycles. Measured with two
+/// threads: on Zen 3, 1 to 4 KiB are alike; on Zen 4, 1, 2, 4 and 8 KiB gave 24, 29, 38 and 42 GB/s of Q4_0, and more
+/// no more.
 inline constexpr std::size_t second_line = 8192;
 
 /// Asks for the line at p, which is used soon.

@@ -1,6 +1,6 @@
-// Single values of several rows gathered into a register. Neighbours are joined in general registers, which have nothing
-// else to do: insertions would take the ports of the products, a round trip over the stack would wait for its stores.
-// For the x86 sets; everything has internal linkage.
+// Single values of several rows gathered into a register. Neighbours are joined in general registers, which have
+// nothing else to do: insertions would take the ports of the products, a round trip over the stack would wait for its
+// stores. For the x86 sets; everything has internal linkage.
 #pragma once
 
 #include <immintrin.h>
@@ -53,9 +53,8 @@ template <int Count>
 /// Two bytes of each of eight rows.
 template <int Count>
 [[gnu::always_inline]] inline __m128i eight_halves(const Rows<Count>& rows, std::size_t first) {
-    const auto half = [&](std::size_t row, int at) __attribute__((always_inline)) {
-        return rows.template value<std::uint16_t>(row) << 16 * at;
-    };
+    const auto half = [&](std::size_t row, int at)
+                          __attribute__((always_inline)) { return rows.template value<std::uint16_t>(row) << 16 * at; };
     const auto four = [&](std::size_t row) __attribute__((always_inline)) {
         return half(row, 0) | half(row + 1, 1) | half(row + 2, 2) | half(row + 3, 3);
     };
