@@ -125,8 +125,8 @@ void widen_block(const T* k, const T* v, std::int64_t dim, float* out) {
 }
 
 /// K and V of a head's next block. Its blocks lie apart, each too short a stream for the hardware to follow, and memory
-/// has time for the next one while this one is multiplied: with each lane of the law, for the first group of rows, one
-/// of as many shares.
+/// has time for the next one while this one is multiplied: the first group of rows asks for a sixteenth of it with each
+/// lane of the law.
 struct NextBlock {
     const std::byte* at;
     const std::byte* end;

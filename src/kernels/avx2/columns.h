@@ -37,8 +37,13 @@ class Rows {
     std::size_t stride_;
 };
 
+/// Sixteen bytes from two general registers; `joined` takes them from memory.
 [[gnu::always_inline]] inline __m128i register_of(std::uint64_t low, std::uint64_t high) {
     return _mm_insert_epi64(_mm_cvtsi64_si128(static_cast<long long>(low)), static_cast<long long>(high), 1);
+}
+
+[[gnu::always_inline]] inline __m256i eights(__m128i low, __m128i high) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
 /// Four bytes of each of four rows.

@@ -87,9 +87,8 @@ struct Eight {
     /// The same of what `sixteen(row)` is, a join.
     template <typename Sixteen>
     [[gnu::always_inline]] static void columns_by(const Sixteen& sixteen, Q* out) {
-        const auto pair = [&](std::size_t row) __attribute__((always_inline)) {
-            return _mm256_inserti128_si256(_mm256_castsi128_si256(sixteen(row)), sixteen(row + 4), 1);
-        };
+        const auto pair = [&](std::size_t row)
+                              __attribute__((always_inline)) { return eights(sixteen(row), sixteen(row + 4)); };
         const __m256i r0 = pair(0), r1 = pair(1), r2 = pair(2), r3 = pair(3);
         const __m256i ab_low = _mm256_unpacklo_epi32(r0, r1);
         const __m256i ab_high = _mm256_unpackhi_epi32(r0, r1);
@@ -108,7 +107,7 @@ struct Eight {
     /// Four bytes of each row.
     [[gnu::always_inline]] static Q column(const std::byte* base, std::size_t stride) {
         const Rows<8> rows(base, stride);
-        return _mm256_inserti128_si256(_mm256_castsi128_si256(four_dwords(rows, 0)), four_dwords(rows, 4), 1);
+        return eights(four_dwords(rows, 0), four_dwords(rows, 4));
     }
     /// An f16 of each row.
     [[gnu::always_inline]] static F f16_column(const std::byte* base, std::size_t stride) {
@@ -276,10 +275,8 @@ struct Eight {
 struct Across : Eight {
     [[gnu::always_inline]] static void columns(const std::byte* base, std::size_t stride, Q* out) {
         const Rows<8> rows(base, stride);
-        for (std::size_t row = 0; row < 4; ++row) {
-            const __m256i low = _mm256_castsi128_si256(sixteen_bytes(rows.at(row)));
-            out[row] = _mm256_inserti128_si256(low, sixteen_bytes(rows.at(row + 4)), 1);
-        }
+        for (std::size_t row = 0; row < 4; ++row)
+            out[row] = eights(sixteen_bytes(rows.at(row)), sixteen_bytes(rows.at(row + 4)));
     }
     static Q spread_bits(Q bits, int j) {
         const __m128i two_bytes = _mm_set_epi64x(0x0101010101010101, 0);

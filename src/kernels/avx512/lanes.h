@@ -214,9 +214,6 @@ struct Avx512 {
     };
 
   private:
-    [[gnu::always_inline]] static __m256i eights(__m128i low, __m128i high) {
-        return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-    }
     /// By halves: an insertion into 32 bytes costs half of one into 64.
     [[gnu::always_inline]] static __m512i fours(__m128i a, __m128i b, __m128i c, __m128i d) {
         return _mm512_inserti64x4(_mm512_castsi256_si512(eights(a, b)), eights(c, d), 1);
