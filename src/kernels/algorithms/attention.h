@@ -125,15 +125,15 @@ void widen_block(const T* k, const T* v, std::int64_t dim, float* out) {
 }
 
 /// K and V of a head's next block. Its blocks lie apart, each too short a stream for the hardware to follow, and memory
-/// has time for the next one while this one is multiplied: the first group of rows asks for a sixteenth of it with each
-/// lane of the law.
+/// has time for the next one while this one is multiplied: each lane of the law asks for a share of it.
 struct NextBlock {
     const std::byte* at;
     const std::byte* end;
     std::ptrdiff_t share;
 
-    NextBlock(const std::byte* begin, std::size_t bytes)
-        : at(begin), end(begin + bytes), share(static_cast<std::ptrdiff_t>((bytes / lanes + 63) / 64 * 64)) {}
+    /// `bytes` bytes from `begin`, asked for in at most `shares` shares.
+    NextBlock(const std::byte* begin, std::size_t bytes, std::size_t shares)
+        : at(begin), end(begin + bytes), share(static_cast<std::ptrdiff_t>((bytes / shares + 63) / 64 * 64)) {}
 
     PUNA_INLINE void fetch_share() {
         const std::byte* line = at;
@@ -143,107 +143,104 @@ struct NextBlock {
     }
 };
 
-/// Where lane `n` of the law's sixteen is in the order that adds (i, i + 8), (i, i + 4), (i, i + 2), (i, i + 1) depth
-/// first: n with its four bits reversed.
-constexpr std::int64_t lane_at(int n) {
-    return (n & 1) << 3 | (n & 2) << 1 | (n & 4) >> 1 | (n & 8) >> 3;
+/// Query rows whose scores are added up together: their lanes' sums stay in registers.
+inline constexpr int score_rows = 4;
+
+/// What the law's lanes `lane`, `lane` + Step, ... of sixteen add up to, for G query rows and sixteen positions, in the
+/// law's order: (i, i + 8), (i, i + 4), (i, i + 2), (i, i + 1). k: the sixteen positions' part of [dim][32].
+template <typename L, int G, int Step, typename T>
+PUNA_INLINE void sum_lanes(const T* k, const float* const* queries, std::int64_t dim, std::int64_t lane,
+                           NextBlock& next, typename L::F* sums) {
+    if constexpr (Step < lanes) {
+        typename L::F others[G];
+        sum_lanes<L, G, 2 * Step>(k, queries, dim, lane, next, sums);
+        sum_lanes<L, G, 2 * Step>(k, queries, dim, lane + Step, next, others);
+        for (int g = 0; g < G; ++g)
+            sums[g] = L::add(sums[g], others[g]);
+    } else {
+        next.fetch_share();
+        for (int g = 0; g < G; ++g)
+            sums[g] = L::set(0.0F);
+        std::int64_t d = lane;
+        for (; d < dim; d += lanes) {
+            const auto keys = load<L>(k + d * kv_block_positions);
+            for (int g = 0; g < G; ++g)
+                sums[g] = L::fma(L::set(queries[g][d]), keys, sums[g]);
+        }
+        if (d < (dim + lanes - 1) / lanes * lanes) {  // the zeros that fill a row's last sixteen
+            for (int g = 0; g < G; ++g)
+                sums[g] = L::fma(L::set(0.0F), L::set(0.0F), sums[g]);
+        }
+    }
 }
 
-/// The scores of a block's positions for each of G query rows, [G][32]. Per lane of the law there are G x 32
-/// accumulators, in registers; what lanes add up to waits in memory for its other half.
+/// The scores of a block's positions for each of G query rows, [G][32].
 template <typename L, int G, typename T>
 void block_scores(const T* k, const float* const* queries, std::int64_t dim, float (*scores)[kv_block_positions],
                   NextBlock& next) {
-    using S = typename L::FloatTile;
-    constexpr int vectors = kv_block_positions / S::float_lanes;
-    alignas(64) float halves[4][G][kv_block_positions];  // sums of 1, 2, 4 and 8 lanes
-    for (int n = 0; n < lanes; ++n) {
-        next.fetch_share();
-        typename S::F sums[G][vectors];
-        for (auto& row : sums) {
-            for (auto& sum : row)
-                sum = S::set(0.0F);
-        }
-        std::int64_t d = lane_at(n);
-        for (; d < dim; d += lanes) {
-            typename S::F keys[vectors];
-            for (int v = 0; v < vectors; ++v)
-                keys[v] = load<S>(k + d * kv_block_positions + v * S::float_lanes);
-            for (int g = 0; g < G; ++g) {
-                const auto query = S::set(queries[g][d]);
-                for (int v = 0; v < vectors; ++v)
-                    sums[g][v] = S::fma(query, keys[v], sums[g][v]);
-            }
-        }
-        if (d < (dim + lanes - 1) / lanes * lanes) {  // the zeros that fill a row's last sixteen
-            for (auto& row : sums) {
-                for (auto& sum : row)
-                    sum = S::fma(S::set(0.0F), S::set(0.0F), sum);
-            }
-        }
-        int level = 0;
-        for (; (n >> level & 1) != 0; ++level) {
-            for (int g = 0; g < G; ++g) {
-                for (int v = 0; v < vectors; ++v)
-                    sums[g][v] = S::add(S::load(halves[level][g] + v * S::float_lanes), sums[g][v]);
-            }
-        }
-        auto* out = level < 4 ? halves[level] : scores;
-        for (int g = 0; g < G; ++g) {
-            for (int v = 0; v < vectors; ++v)
-                S::store(out[g] + v * S::float_lanes, sums[g][v]);
-        }
+    constexpr int together = G < score_rows ? G : score_rows;
+    const float* rows[together];
+    for (int g = 0; g < together; ++g)
+        rows[g] = queries[g];
+    for (int t = 0; t < kv_block_positions; t += lanes) {
+        typename L::F sums[together];
+        sum_lanes<L, together, 1>(k + t, rows, dim, 0, next, sums);
+        for (int g = 0; g < together; ++g)
+            L::store(scores[g] + t, sums[g]);
+    }
+    if constexpr (G > together) block_scores<L, G - together>(k, queries + together, dim, scores + together, next);
+}
+
+/// Scores p of `valid` positions become exponentials: those of p scale - m, where m is the largest so far, [G][32].
+/// Of each of G rows, maxima and sums go on, and decay is what counts for less now.
+template <typename L, int G>
+void exponentials(float (*p)[kv_block_positions], float scale, int valid, float* maxima, float* sums, float* decay) {
+    const auto masked = L::set(-__builtin_inff());
+    for (int g = 0; g < G; ++g) {
+        const auto first = L::replace_from(valid, masked, L::mul(L::load(p[g]), L::set(scale)));
+        const auto second = L::replace_from(valid - lanes, masked, L::mul(L::load(p[g] + lanes), L::set(scale)));
+        const float top = L::reduce_max(L::max(first, second));
+        const float m = top > maxima[g] ? top : maxima[g];
+        decay[g] = maxima[g] - m;
+        maxima[g] = m;
+        L::store(p[g], first);
+        L::store(p[g] + lanes, second);
+    }
+    L::store(decay, exponential<L>(L::load(decay)));
+    for (int g = 0; g < G; ++g) {
+        const auto m = L::set(maxima[g]);
+        const auto first = exponential<L>(L::sub(L::load(p[g]), m));
+        const auto second = exponential<L>(L::sub(L::load(p[g] + lanes), m));
+        L::store(p[g], first);
+        L::store(p[g] + lanes, second);
+        sums[g] = __builtin_fmaf(sums[g], decay[g], L::reduce_add(L::add(first, second)));
     }
 }
 
-/// outputs[g][d...] = outputs[g][d...] decay[g] + the sum of p[g][t] v[t][d...] over `valid` positions t: as many
-/// columns as `Vectors` of S hold. outputs and v: rows of `dim`.
-template <typename S, int G, int Vectors, typename T>
-void weigh_columns(const float (*p)[kv_block_positions], const float* decay, const T* v, std::int64_t valid,
-                   std::int64_t dim, float* outputs) {
-    typename S::F sums[G][Vectors];
-    for (int g = 0; g < G; ++g) {
-        for (int i = 0; i < Vectors; ++i)
-            sums[g][i] = S::mul(S::load(outputs + g * dim + i * S::float_lanes), S::set(decay[g]));
-    }
-    for (std::int64_t t = 0; t < valid; ++t) {
-        typename S::F values[Vectors];
-        for (int i = 0; i < Vectors; ++i)
-            values[i] = load<S>(v + t * dim + i * S::float_lanes);
-        for (int g = 0; g < G; ++g) {
-            const auto weight = S::set(p[g][t]);
-            for (int i = 0; i < Vectors; ++i)
-                sums[g][i] = S::fma(weight, values[i], sums[g][i]);
-        }
-    }
-    for (int g = 0; g < G; ++g) {
-        for (int i = 0; i < Vectors; ++i)
-            S::store(outputs + g * dim + i * S::float_lanes, sums[g][i]);
-    }
-}
-
-/// The same for all of `dim` columns.
+/// outputs[g][d] = outputs[g][d] decay[g] + the sum of p[g][t] v[t][d] over `valid` positions t. outputs and v: rows of
+/// `dim`.
 template <typename L, int G, typename T>
 void weigh_values(const float (*p)[kv_block_positions], const float* decay, const T* v, std::int64_t valid,
                   std::int64_t dim, float* outputs) {
-    using S = typename L::FloatTile;
-    constexpr int sixteen = lanes / S::float_lanes;
-    std::int64_t d = 0;
-    for (; d + 2 * lanes <= dim; d += 2 * lanes)
-        weigh_columns<S, G, 2 * sixteen>(p, decay, v + d, valid, dim, outputs + d);
-    for (; d + lanes <= dim; d += lanes)
-        weigh_columns<S, G, sixteen>(p, decay, v + d, valid, dim, outputs + d);
-    if (d == dim) return;
-    typename L::F sums[G];
-    for (int g = 0; g < G; ++g)
-        sums[g] = L::mul(load_partial<L>(outputs + g * dim + d, dim - d), L::set(decay[g]));
-    for (std::int64_t t = 0; t < valid; ++t) {
-        const auto values = load_partial<L>(v + t * dim + d, dim - d);
+    const auto weigh = [&](std::int64_t d, const auto& from, const auto& read, const auto& write) PUNA_INLINE_LAMBDA {
+        typename L::F sums[G];
         for (int g = 0; g < G; ++g)
-            sums[g] = L::fma(L::set(p[g][t]), values, sums[g]);
-    }
-    for (int g = 0; g < G; ++g)
-        store_partial<L>(outputs + g * dim + d, sums[g], dim - d);
+            sums[g] = L::mul(from(outputs + g * dim + d), L::set(decay[g]));
+        for (std::int64_t t = 0; t < valid; ++t) {
+            const auto values = read(v + t * dim + d);
+            for (int g = 0; g < G; ++g)
+                sums[g] = L::fma(L::set(p[g][t]), values, sums[g]);
+        }
+        for (int g = 0; g < G; ++g)
+            write(outputs + g * dim + d, sums[g]);
+    };
+    const auto all = [](const auto* x) PUNA_INLINE_LAMBDA { return load<L>(x); };
+    std::int64_t d = 0;
+    for (; d + lanes <= dim; d += lanes)
+        weigh(d, all, all, L::store);
+    if (d == dim) return;
+    const auto some = [rest = dim - d](const auto* x) { return load_partial<L>(x, rest); };
+    weigh(d, some, some, [rest = dim - d](float* x, typename L::F sum) { store_partial<L>(x, sum, rest); });
 }
 
 /// G rows over one block of which `valid` positions count; k: [dim][32], v: [32][dim].
@@ -251,31 +248,10 @@ template <typename L, int G, typename T>
 void attend_rows(const AttentionTask& task, const T* k, const T* v, std::int64_t row, std::int64_t valid,
                  NextBlock& next) {
     const std::int64_t dim = task.shape.head_dim;
-    const auto scale = L::set(task.scale);
-    const auto masked = L::set(-__builtin_inff());
     alignas(64) float p[G][kv_block_positions];  // first scores, then their exponentials
     alignas(64) float decay[lanes] = {};         // of G rows
     block_scores<L, G>(k, task.queries + row, dim, p, next);
-    float* maxima = task.maxima + row;
-    for (int g = 0; g < G; ++g) {
-        const auto first = L::replace_from(static_cast<int>(valid), masked, L::mul(L::load(p[g]), scale));
-        const auto second = L::replace_from(static_cast<int>(valid) - 16, masked, L::mul(L::load(p[g] + lanes), scale));
-        const float top = L::reduce_max(L::max(first, second));
-        const float m = top > maxima[g] ? top : maxima[g];
-        decay[g] = maxima[g] - m;
-        maxima[g] = m;
-        L::store(p[g], L::sub(first, L::set(m)));
-        L::store(p[g] + lanes, L::sub(second, L::set(m)));
-    }
-    L::store(decay, exponential<L>(L::load(decay)));
-    for (int g = 0; g < G; ++g) {
-        const auto first = exponential<L>(L::load(p[g]));
-        const auto second = exponential<L>(L::load(p[g] + lanes));
-        L::store(p[g], first);
-        L::store(p[g] + lanes, second);
-        float& sum = task.sums[row + g];
-        sum = __builtin_fmaf(sum, decay[g], L::reduce_add(L::add(first, second)));
-    }
+    exponentials<L, G>(p, task.scale, static_cast<int>(valid), task.maxima + row, task.sums + row, decay);
     weigh_values<L, G>(p, decay, v, valid, dim, task.outputs + row * dim);
 }
 
@@ -330,10 +306,12 @@ void attend_as(const AttentionTask& task) {
         return task.blocks[b] + static_cast<std::size_t>(2 * task.kv_head) * half;
     };
     const std::int64_t blocks = (positions + kv_block_positions - 1) / kv_block_positions;
+    if (blocks > 0) NextBlock(head_at(0), 2 * half, 1).fetch_share();
+    const auto shares = static_cast<std::size_t>((task.rows + score_rows - 1) / score_rows * 2 * lanes);
     for (std::int64_t b = 0; b < blocks; ++b) {
         const T* k = reinterpret_cast<const T*>(head_at(b));
         const T* v = reinterpret_cast<const T*>(head_at(b) + half);
-        const NextBlock next = b + 1 < blocks ? NextBlock(head_at(b + 1), 2 * half) : NextBlock(nullptr, 0);
+        const NextBlock next = b + 1 < blocks ? NextBlock(head_at(b + 1), 2 * half, shares) : NextBlock(nullptr, 0, 1);
         if (keep_widened) {
             widen_block<L>(k, v, dim, widened);
             attend_block<L, float>(task, widened, widened + dim * kv_block_positions, b, next);
