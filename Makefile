@@ -49,7 +49,7 @@ test:  ## build and run all tests
 	@cmake --build --preset release --parallel $(JOBS)
 	@tools/run_tests.sh build/release $(JOBS)
 
-test-isa: neon  ## tests that depend on the kernel set, with the sets that `make test` leaves out; neon in an emulator
+test-isa: neon  ## all tests with the kernel sets that `make test` leaves out; neon in an emulator
 	@tools/install_packages.sh build test
 	@model=$$(tools/fetch_demo_model.sh) && \
 	    cmake --preset release -DPUNA_WERROR=$(WERROR) -DPUNA_DEMO_MODEL="$$model"
