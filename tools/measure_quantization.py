@@ -19,8 +19,11 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-TYPES = "Q8_0 Q6_K Q5_K Q5_1 Q5_0 Q4_K Q4_1 Q4_0 IQ4_NL IQ4_XS Q3_K Q2_K".split()
+TYPES = ("BF16 Q8_0 Q6_K Q5_K Q5_1 Q5_0 Q4_K Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 NVFP4 Q3_K Q2_K TQ2_0 TQ1_0").split()
 PEER_NAMES = {"Q5_K": "Q5_K_S", "Q4_K": "Q4_K_S", "Q3_K": "Q3_K_S"}
+# llama-quantize has no mix of these, but writes a tensor in them that is named.
+PEER_TENSOR_TYPES = {"MXFP4", "NVFP4"}
+TAKE_NO_IMPORTANCE = {"BF16", "MXFP4", "NVFP4", "TQ2_0", "TQ1_0"}
 
 
 def write_random_model(path, draw):
@@ -70,15 +73,20 @@ def importances(path):
             for name, tensor in tensors(path).items() if name.endswith(".in_sum2")}
 
 
-def relative_error(source, result, wanted, importance):
-    """Over the tensors that are in the type that was asked for."""
+def relative_errors(source, results, wanted, importance):
+    """Of each result, over the tensors that are in the type that was asked for in all of them."""
+    names = [name for name in source if all(result[name].tensor_type.name == wanted for result in results)
+             and (importance is None or name in importance)]
+    return [relative_error(source, result, names, importance) for result in results]
+
+
+def relative_error(source, result, names, importance):
     error = power = 0.0
-    for name, tensor in result.items():
-        if tensor.tensor_type.name == wanted and (importance is None or name in importance):
-            weights = decoded(source[name])
-            counts = 1.0 if importance is None else importance[name] / np.mean(importance[name])
-            error += np.sum(counts * (decoded(tensor) - weights) ** 2)
-            power += np.sum(counts * weights**2)
+    for name in names:
+        weights = decoded(source[name])
+        counts = 1.0 if importance is None else importance[name] / np.mean(importance[name])
+        error += np.sum(counts * (decoded(result[name]) - weights) ** 2)
+        power += np.sum(counts * weights**2)
     return (error / power) ** 0.5 if power else float("nan")
 
 
@@ -92,10 +100,13 @@ def measure(source_path, puna, peer, folder, title, imatrix=None):
     by = [] if imatrix is None else ["--imatrix", imatrix]
     print(f"\n{title}\n| type | puna | llama-quantize |\n|---|---|---|")
     for name in TYPES:
+        if imatrix is not None and name in TAKE_NO_IMPORTANCE:
+            continue
         peer_name = PEER_NAMES.get(name, name)
+        how = ["--tensor-type", f"weight={name}"] if name in PEER_TENSOR_TYPES else ["--pure"]
         run(puna, "quantize", source_path, folder / "p.gguf", peer_name, "--pure", "--force", *by)
-        run(peer, "--pure", *by, source_path, folder / "l.gguf", peer_name, "1")
-        errors = [relative_error(source, tensors(folder / file), name, importance) for file in ("p.gguf", "l.gguf")]
+        run(peer, *how, *by, source_path, folder / "l.gguf", "Q8_0" if name in PEER_TENSOR_TYPES else peer_name, "1")
+        errors = relative_errors(source, [tensors(folder / file) for file in ("p.gguf", "l.gguf")], name, importance)
         mark = "" if errors[0] <= errors[1] * 1.0005 else " worse"
         print(f"| {name} | {errors[0]:.5f} | {errors[1]:.5f} |{mark}", flush=True)
 
