@@ -167,6 +167,68 @@ TEST_F(Beside, AnEndThatIsNoTokenIsAnError) {
     EXPECT_THAT(error(), HasSubstr("generation_config.json: key 'eos_token_id' (at byte 16) names token 50000"));
 }
 
+// Of ids: neither negative, nor of another kind, nor cut to 32 bits.
+TEST_F(Beside, IdsThatNoTokenHasAreErrorsThatNameThem) {
+    const std::size_t size = folder_.vocabulary().tokens.size();
+    const std::pair<std::string, const char*> wrong[] = {{"-5", "-5"},
+                                                         {"\"x\"", "\"x\""},
+                                                         {"true", "true"},
+                                                         {"[1,\"a\"]", "[1, \"a\"]"},
+                                                         {"[1,-2]", "-2"},
+                                                         {"{\"a\":1}", "{\"a\": 1}"},
+                                                         {"0.5", "0.5"},
+                                                         {std::to_string(size), "names token"},
+                                                         {"2147483648", "2147483648"},
+                                                         {"4294967295", "4294967295"},
+                                                         {"4294967296", "4294967296"},
+                                                         {"4294967301", "4294967301"}};
+    folder_.write("tokenizer_config.json", R"({"bos_token":"<|im_start|>","eos_token":"<|im_end|>"})");
+    for (const auto& [value, says] : wrong) {
+        folder_.write("config.json", R"({"bos_token_id":)" + value + "}");
+        EXPECT_THAT(error(), HasSubstr("config.json: key 'bos_token_id' (at byte 16)")) << value;
+        EXPECT_THAT(error(), HasSubstr(says)) << value;
+        folder_.write("config.json", R"({"eos_token_id":)" + value + "}");
+        EXPECT_THAT(error(), HasSubstr("config.json: key 'eos_token_id' (at byte 16)")) << value;
+        folder_.write("config.json", "{}").write("generation_config.json", R"({"eos_token_id":)" + value + "}");
+        EXPECT_THAT(error(), HasSubstr("generation_config.json: key 'eos_token_id' (at byte 16)")) << value;
+        EXPECT_THAT(error(), HasSubstr(says)) << value;
+        folder_.write("generation_config.json", "{}");
+    }
+    for (const char* none : {"null", "[]"}) {
+        folder_.write("config.json", std::string(R"({"bos_token_id":)") + none + R"(,"eos_token_id":)" + none + "}")
+            .write("generation_config.json", std::string(R"({"eos_token_id":)") + none + "}");
+        EXPECT_EQ(error(), "");
+    }
+}
+
+TEST_F(Beside, MinusOneIsNoTokenButForTheEnd) {
+    folder_.write("config.json", R"({"bos_token_id":-1,"unk_token_id":-1,"pad_token_id":-1})");
+    const Vocabulary vocabulary = folder_.vocabulary();
+    EXPECT_EQ(vocabulary.bos, no_token);
+    EXPECT_EQ(vocabulary.unk, no_token);
+    EXPECT_EQ(vocabulary.pad, no_token);
+    folder_.write("config.json", R"({"eos_token_id":-1})");
+    EXPECT_THAT(error(), HasSubstr("config.json: key 'eos_token_id' (at byte 16) names token -1"));
+    folder_.write("config.json", "{}").write("generation_config.json", R"({"eos_token_id":-1})");
+    EXPECT_THAT(error(), HasSubstr("generation_config.json: key 'eos_token_id' (at byte 16) names token -1"));
+}
+
+TEST_F(Beside, ATokenForPaddingMayHaveNoRow) {
+    for (const char* id : {"32000", "-3", "4294967296"}) {
+        folder_.write("config.json", std::string(R"({"pad_token_id":)") + id + "}");
+        EXPECT_EQ(folder_.vocabulary().pad, no_token) << id;
+    }
+}
+
+TEST_F(Beside, AVocabularyOfANegativeSizeIsAnError) {
+    for (const char* size : {"-1", "-2", "-288", "1.5", "\"288\"", "[1,\"a\"]", "{\"a\":1}"}) {
+        folder_.write("config.json", std::string(R"({"vocab_size":)") + size + "}");
+        EXPECT_THAT(error(), HasSubstr("config.json: key 'vocab_size' (at byte 14) is ")) << size;
+    }
+    folder_.write("config.json", R"({"vocab_size":null})");
+    EXPECT_EQ(error(), "");
+}
+
 TEST_F(Beside, RowsWithoutATokenAreUnusedTokens) {
     const std::size_t size = folder_.vocabulary().tokens.size();
     folder_.write_json("config.json", OrderedJson{{"vocab_size", size + 3}});
