@@ -114,6 +114,7 @@ Result<std::shared_ptr<const ModelFile>> read_gguf_model(const std::string& path
     }
     model->architecture = std::move(architecture).value().value_or("");
     PUNA_TRY(model->vocabulary, gguf::take_vocabulary(model->metadata, metadata_path));
+    model->vocabulary.origin = printable_path(metadata_path);
     PUNA_CHECK(model->check_mappings());
     return std::shared_ptr<const ModelFile>(std::move(model));
 }

@@ -139,6 +139,7 @@ Result<std::shared_ptr<const ModelFile>> read_model(const std::string& path,
     model->metadata = first.metadata;
     model->metadata_path = first.mapping->path();
     model->vocabulary = std::move(first.vocabulary);
+    model->vocabulary.origin = printable_path(model->metadata_path);
     model->tensors = std::move(first.tensors);
     model->mappings.push_back(first.mapping);
     model->file_bytes = first.mapping->bytes().size();

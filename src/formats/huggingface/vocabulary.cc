@@ -79,6 +79,7 @@ class VocabularyReader {
         auto read = read_tokenizer(root, *structure);
         if (!read.ok()) return check_known(std::move(read).error());
         vocabulary_ = std::move(read).value();
+        vocabulary_.origin = printable_path(files_.path("tokenizer.json"));
         take_structure(*structure);
         return {};
     }
@@ -111,6 +112,7 @@ class VocabularyReader {
         PUNA_CHECK(file.check());
         if (!read.ok()) return std::move(read).error();
         vocabulary_ = std::move(read).value();
+        vocabulary_.origin = printable_path(file.path());
         vocabulary_.family = TokenizerFamily::byte_level_bpe;
         vocabulary_.family_name = "gpt2";
         vocabulary_.pre_tokenizer = rank_list_->pre_tokenizer;
@@ -150,6 +152,7 @@ class VocabularyReader {
         PUNA_CHECK(mapping->check());
         if (!read.ok()) return std::move(read).error();
         vocabulary_ = std::move(read).value();
+        vocabulary_.origin = printable_path(mapping->path());
         return {};
     }
 
