@@ -84,6 +84,16 @@ void report_importance(const QuantizePlan& plan) {
                            })->source->name)));
 }
 
+/// Of a plan alone: the work itself tells by its end.
+void report_unjudged(const QuantizePlan& plan) {
+    const auto count = std::count_if(plan.tensors.begin(), plan.tensors.end(),
+                                     [](const PlannedTensor& tensor) { return tensor.judged_by_values; });
+    if (count == 0) return;
+    note(fmt::format(
+        "whether {} {} every value, as --exact asks, is seen when the values are read, and not by a dry run", count,
+        count == 1 ? "tensor keeps" : "tensors keep"));
+}
+
 void report_fallbacks(const QuantizePlan& plan) {
     for (const Fallback& fallback : fallbacks(plan)) {
         note(fmt::format("{} {} {} in place of {}: rows of {} elements are no whole number of its blocks of {}",
@@ -122,8 +132,9 @@ std::string plan_table(const QuantizePlan& plan) {
                 : fmt::format("{} -> {}", type_name(tensor.source->type), type_name(tensor.type));
         const std::string instead =
             tensor.wanted == tensor.type ? "" : fmt::format("  in place of {}", type_name(tensor.wanted));
-        table += fmt::format("{:<{}}  {:<14}  {:>10}  {}{}\n", formats::printable(tensor.source->name), width,
-                             shape_words(tensor.source->shape), bytes_words(tensor.bytes), change, instead);
+        table += fmt::format("{:<{}}  {:<14}  {:>10}  {}{}{}\n", formats::printable(tensor.source->name), width,
+                             shape_words(tensor.source->shape), bytes_words(tensor.bytes), change, instead,
+                             tensor.judged_by_values ? "  if that keeps every value" : "");
     }
     return table + total_words(plan) + "\n";
 }
@@ -162,6 +173,7 @@ Json plan_json(const QuantizePlan& plan) {
                            {"shape", tensor.source->shape},
                            {"from", type_name(tensor.source->type)},
                            {"to", type_name(tensor.type)},
+                           {"judged_by_values", tensor.judged_by_values},
                            {"bytes", tensor.bytes}});
     }
     json["tensors"] = std::move(tensors);
@@ -315,6 +327,7 @@ Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& ou
     report_importance(plan);
     if (!plan.unsaid.empty()) note(fmt::format("the format cannot say {}", fmt::join(plan.unsaid, "; nor ")));
     if (dry_run_) {
+        report_unjudged(plan);
         PUNA_CHECK(json_ ? output.write_line(json_line(plan_json(plan))) : output.write(plan_table(plan)));
         return exit_ok;
     }

@@ -19,8 +19,8 @@ constexpr std::array mixes = {
     Mix{"Q4_K_M", TensorType::Q4_K, 15}, Mix{"Q4_K_S", TensorType::Q4_K, 14},   Mix{"Q4_1", TensorType::Q4_1, 3},
     Mix{"Q4_0", TensorType::Q4_0, 2},    Mix{"IQ4_NL", TensorType::IQ4_NL, 25}, Mix{"IQ4_XS", TensorType::IQ4_XS, 30},
     Mix{"MXFP4", TensorType::MXFP4, 38}, Mix{"Q3_K_L", TensorType::Q3_K, 13},   Mix{"Q3_K_M", TensorType::Q3_K, 12},
-    Mix{"Q3_K_S", TensorType::Q3_K, 11}, Mix{"Q2_K", TensorType::Q2_K, 10},     Mix{"NVFP4", TensorType::NVFP4, 39},
-    Mix{"TQ2_0", TensorType::TQ2_0, 37}, Mix{"TQ1_0", TensorType::TQ1_0, 36},
+    Mix{"Q3_K_S", TensorType::Q3_K, 11}, Mix{"Q2_K", TensorType::Q2_K, 10},     Mix{"Q2_K_S", TensorType::Q2_K, 21},
+    Mix{"NVFP4", TensorType::NVFP4, 39}, Mix{"TQ2_0", TensorType::TQ2_0, 37},   Mix{"TQ1_0", TensorType::TQ1_0, 36},
 };
 
 /// Which layers a rule is for, of n.
@@ -60,6 +60,8 @@ constexpr std::array rules = {
     Rule{"Q2_K", "attn_v", Layers::all, TensorType::Q3_K},
     Rule{"Q2_K", "attn_output", Layers::all, TensorType::Q3_K},
     Rule{"Q2_K", "ffn_down", Layers::all, TensorType::Q3_K},
+    Rule{"Q2_K_S", "attn_v", Layers::all, TensorType::Q4_K, 4},
+    Rule{"Q2_K_S", "ffn_down", Layers::first_eighth, TensorType::Q4_K},
     Rule{"Q3_K_M", "attn_v", Layers::first_two, TensorType::Q5_K},
     Rule{"Q3_K_M", "attn_v", Layers::all, TensorType::Q4_K},
     Rule{"Q3_K_M", "attn_qkv", Layers::all, TensorType::Q4_K},

@@ -30,7 +30,7 @@ Result<TensorType> choose_type(const FoundTensor& tensor, const Mix* mix, bool e
         return Error{ErrorCode::unsupported_tensor_type, fmt::format("{} cannot be decoded by this build", what),
                      "start from the F16, BF16 or F32 model"};
     }
-    if (exact && !may_be_exact(tensor.type, type)) {
+    if (exact && exactness(tensor.type, type) == Exactness::never) {
         return Error{
             ErrorCode::invalid_argument,
             fmt::format("{} cannot become {} and keep every value, as --exact asks", what, quant::type_info(type).name),
@@ -47,11 +47,12 @@ Result<QuantizePlan> plan_legacy(std::shared_ptr<const formats::ModelFile> sourc
     QuantizePlan plan;
     plan.source = std::move(form.file);
     plan.unsaid = std::move(form.unsaid);
-    plan.exact = exact;
     std::vector<formats::gguf::TensorEntry> entries;
     for (const FoundTensor& found : plan.source->tensors) {
         PUNA_TRY(const TensorType type, choose_type(found, mix, exact));
-        plan.tensors.push_back({.source = &found, .wanted = type, .type = type, .bytes = 0});
+        const bool judged = exact && exactness(found.type, type) == Exactness::by_values;
+        plan.tensors.push_back(
+            {.source = &found, .wanted = type, .type = type, .bytes = 0, .judged_by_values = judged});
         entries.push_back({found.name, type, found.shape});
     }
     PUNA_TRY(plan.legacy_layout, formats::ggml::lay_out_file(container, *plan.source, entries));

@@ -35,7 +35,7 @@ std::string describe(const PlannedTensor& tensor) {
 
 Result<void> check_conversion(const PlannedTensor& tensor, const QuantizeOptions& options) {
     if (tensor.type == tensor.source->type) return {};
-    if (options.exact && !may_be_exact(tensor.source->type, tensor.type)) {
+    if (options.exact && exactness(tensor.source->type, tensor.type) == Exactness::never) {
         return Error{ErrorCode::invalid_argument,
                      fmt::format("cannot convert {} and keep every value, as --exact asks", describe(tensor)),
                      "leave --exact away, or give --type F32"};
@@ -164,6 +164,7 @@ Result<std::vector<PlannedTensor>> plan_tensors(const formats::ModelFile& source
         tensor.type = type_for_rows(tensor.wanted, found.shape.empty() ? 1 : found.shape.back());
         PUNA_CHECK(check_conversion(tensor, options));
         PUNA_CHECK(plan_importance(tensor, options.imatrix.get()));
+        tensor.judged_by_values = options.exact && exactness(found.type, tensor.type) == Exactness::by_values;
         tensors.push_back(tensor);
     }
     const auto unused = std::find(overrides_used.begin(), overrides_used.end(), false);
@@ -188,7 +189,6 @@ Result<QuantizePlan> plan_quantization(std::shared_ptr<const formats::ModelFile>
                                           ends.size() == 1 ? "token" : "each of the tokens", fmt::join(ends, ", ")));
     }
     plan.imatrix = options.imatrix;
-    plan.exact = options.exact;
     PUNA_TRY(plan.tensors, plan_tensors(*plan.source, is_gguf, options));
     std::vector<formats::gguf::TensorEntry> entries;
     entries.reserve(plan.tensors.size());

@@ -42,6 +42,8 @@ struct PlannedTensor {
     quant::TensorType type;    // that it gets: `wanted`, or its fallback where the rows do not divide
     std::uint64_t bytes;       // of the result
     const formats::ImatrixEntry* importance = nullptr;  // that codes are chosen by; null: none, or there is no choice
+    /// All is to be exact, and whether this tensor can be is seen when its values are read.
+    bool judged_by_values = false;
     bool misses_importance = false;  // its codes could be chosen by importance, but the matrix does not know it
 };
 
@@ -49,8 +51,7 @@ struct PlannedTensor {
 struct QuantizePlan {
     std::shared_ptr<const formats::ModelFile> source;  // in GGUF's dialect
     std::shared_ptr<const formats::Imatrix> imatrix;   // null if there is none
-    bool exact = false;
-    std::vector<PlannedTensor> tensors;  // in the order of the source
+    std::vector<PlannedTensor> tensors;                // in the order of the source
     formats::gguf::FileLayout layout;
     /// In place of `layout`, where the file is to be of a format before GGUF; `source` is in that dialect then.
     std::optional<formats::ggml::FileLayout> legacy_layout;
@@ -63,7 +64,7 @@ struct QuantizePlan {
 /// calls it; its vectors become F32, early forms of a type that type, and other types that GGUF lacks F16, unless the
 /// mix says otherwise. general.file_type and general.quantization_version are set where a mix is given. Errors:
 /// invalid_argument (an override that fits no convertible tensor; quantized weights that would be quantized again
-/// without `allow_requantize`; a type that cannot be written; one that cannot be `exact`), unsupported_tensor_type
+/// without `allow_requantize`; a type that cannot be written; one that is never `exact`), unsupported_tensor_type
 /// (weights that this build cannot decode), those of in_gguf_dialect and of lay_out_file.
 Result<QuantizePlan> plan_quantization(std::shared_ptr<const formats::ModelFile> source,
                                        const QuantizeOptions& options);
@@ -87,7 +88,7 @@ struct WriteReport {
 /// on the pool. The file appears when it is whole and on disk; after an error or `cancelled` nothing of it is left.
 /// What stands at `path` is replaced.
 /// Errors: cancelled, io_error, file_changed, invalid_number (a weight that is no finite number, or too large for its
-/// new type, or a scale that would have to be rounded where all is to be exact: the message says which).
+/// new type, or a value or scale that would have to be rounded where all is to be exact: the message says which).
 Result<WriteReport> write_model(const QuantizePlan& plan, const std::string& path, base::ThreadPool& pool,
                                 const QuantizeProgress& progress);
 

@@ -38,9 +38,8 @@ float largest_storable(TensorType type) {
 /// whole number of blocks in both types.
 class Conversion {
   public:
-    Conversion(const PlannedTensor& tensor, base::ThreadPool& pool, bool exact)
+    Conversion(const PlannedTensor& tensor, base::ThreadPool& pool)
         : tensor_(tensor),
-          exact_(exact),
           source_(*tensor.source),
           from_(source_.type()),
           to_(quant::type_info(tensor.type)),
@@ -83,7 +82,11 @@ class Conversion {
                 return;
             }
             if (importance_.empty()) {
-                to_.from_float(values, out + bytes_of(to_, begin), size);
+                std::byte* to = out + bytes_of(to_, begin);
+                to_.from_float(values, to, size);
+                if (!tensor_.judged_by_values) return;
+                const std::uint64_t lost = first_lost(first + begin, values, to, size, values + piece_elements);
+                if (lost != none) keep_least(bad, first + begin + lost);
                 return;
             }
             float* importance = values + piece_elements;
@@ -118,7 +121,7 @@ class Conversion {
             const std::uint64_t size = source.size() / from_.block_bytes * from_.block_elements;
             const quant::Repacked repacked = from_.repack(source.data(), out, size);
             if (repacked.first_lost != quant::Repacked::none) bad = std::min(bad, first + repacked.first_lost);
-            if (exact_ && repacked.largest_error > 0) bad = std::min(bad, first);
+            if (tensor_.judged_by_values && repacked.largest_error > 0) bad = std::min(bad, first);
             keep_greatest(largest_scale_error_, repacked.largest_error);
             out += bytes_of(to_, size);
             first += size;
@@ -147,6 +150,27 @@ class Conversion {
             std::find_if(values, values + size, [&](float v) { return !(std::fabs(v) <= limit_); }) - values);
     }
 
+    /// The place of the first element that is not in `written` what it was; `none` if all are. `values`: as decoded,
+    /// which is exact but for F64, whose doubles are asked. `scratch`: [size].
+    std::uint64_t first_lost(std::uint64_t first, const float* values, const std::byte* written, std::uint64_t size,
+                             float* scratch) const {
+        to_.to_float(written, scratch, size);
+        if (from_.type != TensorType::F64) {
+            const float* end = std::mismatch(values, values + size, scratch).first;
+            return end == values + size ? none : static_cast<std::uint64_t>(end - values);
+        }
+        std::uint64_t place = 0;
+        std::uint64_t lost = none;
+        source_.for_each_stretch(first, size, [&](std::span<const std::byte> source, std::size_t) {
+            for (; !source.empty(); source = source.subspan(sizeof(double)), ++place) {
+                double value;
+                std::memcpy(&value, source.data(), sizeof value);
+                if (value != static_cast<double>(scratch[place])) lost = std::min(lost, place);
+            }
+        });
+        return lost;
+    }
+
     static void keep_least(std::atomic<std::uint64_t>& least, std::uint64_t value) {
         std::uint64_t seen = least;
         while (value < seen && !least.compare_exchange_weak(seen, value)) {
@@ -162,7 +186,7 @@ class Conversion {
     Error scale_not_kept(std::uint64_t element) const {
         const auto where =
             fmt::format("tensor '{}', from element {} on", formats::printable(tensor_.source->name), element);
-        if (exact_) {
+        if (tensor_.judged_by_values) {
             return {
                 ErrorCode::invalid_number,
                 fmt::format("{}: a scale does not fit the 16 bits that {} has for it, and --exact asks that it does",
@@ -177,20 +201,38 @@ class Conversion {
 
     Error not_storable(std::uint64_t element) const {
         if (is_repacked(from_.type, to_.type)) return scale_not_kept(element);
-        // The block around it, decoded once more.
+        // The block around it, read once more.
         const std::uint64_t start = element / from_.block_elements * from_.block_elements;
-        std::vector<float> values(from_.block_elements);
-        decode(start, values.size(), values.data());
-        const float value = values[element - start];
-        const bool finite = std::isfinite(value);
-        return {ErrorCode::invalid_number,
-                fmt::format("tensor '{}', element {} is {}{}", formats::printable(tensor_.source->name), element, value,
-                            finite ? fmt::format(", too large for {}", to_.name) : ", which is no finite number"),
-                finite ? "choose BF16 or F32 for this tensor" : "the weights are damaged; fetch the model again"};
+        std::vector<double> values(from_.block_elements);
+        source_.read(start, values.size(), values.data());
+        const double value = values[element - start];
+        const auto refused = [&](std::string_view problem, std::string hint) {
+            return Error{ErrorCode::invalid_number,
+                         fmt::format("tensor '{}', element {} is {}{}", formats::printable(tensor_.source->name),
+                                     element, number_words(value), problem),
+                         std::move(hint)};
+        };
+        if (!std::isfinite(value)) {
+            return refused(", which is no finite number", "the weights are damaged; fetch the model again");
+        }
+        if (!(std::fabs(static_cast<float>(value)) <= limit_)) {
+            return refused(fmt::format(", too large for {}", to_.name),
+                           std::isinf(static_cast<float>(value))
+                               ? "only F64 holds it, and GGUF has that for matrices: give no type"
+                               : "choose BF16 or F32 for this tensor");
+        }
+        return refused(fmt::format(", which {} has to round, and --exact asks that it does not", to_.name),
+                       to_.type == TensorType::F32
+                           ? "leave --exact away, and values are rounded to nearest"
+                           : "leave --exact away, and values are rounded to nearest; or give --type F32");
+    }
+
+    /// As many digits as the type has.
+    std::string number_words(double value) const {
+        return from_.type == TensorType::F64 ? fmt::format("{}", value) : fmt::format("{}", static_cast<float>(value));
     }
 
     const PlannedTensor& tensor_;
-    bool exact_;
     std::atomic<double> largest_scale_error_ = 0;
     TensorElements source_;
     const TypeInfo& from_;
@@ -225,7 +267,7 @@ class ModelWriter {
 
   private:
     Result<void> write(const PlannedTensor& tensor) {
-        Conversion conversion(tensor, pool_, plan_.exact);
+        Conversion conversion(tensor, pool_);
         constexpr std::uint64_t chunk = piece_elements * pieces_to_write;
         for (std::uint64_t first = 0; first < conversion.elements(); first += chunk) {
             const std::uint64_t count = std::min(chunk, conversion.elements() - first);

@@ -23,27 +23,40 @@
 namespace puna::formats {
 namespace {
 
-std::string_view kind_of(const MetadataValue& value) {
+/// For messages: kind and value.
+std::string words_of(const MetadataValue& value) {
     switch (value.index()) {
-        case 0: return "an unsigned integer";
-        case 1: return "a signed integer";
-        case 2: return "a floating-point number";
-        case 3: return "a bool";
-        case 4: return "a string";
+        case 0: return fmt::format("the unsigned integer {}", std::get<std::uint64_t>(value));
+        case 1: return fmt::format("the signed integer {}", std::get<std::int64_t>(value));
+        case 2: return fmt::format("the floating-point number {}", std::get<double>(value));
+        case 3: return fmt::format("the bool {}", std::get<bool>(value));
+        case 4: return fmt::format("the string \"{}\"", printable(std::get<std::string>(value)));
         default: return "an array";
     }
 }
 
-Error wrong_kind(const Metadata& metadata, std::string_view key, std::string_view needed) {
-    return {ErrorCode::file_malformed,
-            fmt::format("{} is {}; it should be {}", metadata.describe(key), kind_of(*metadata.find(key)), needed),
+Error wrong_kind(const Metadata& metadata, std::string_view key, std::string_view value, std::string_view needed) {
+    return {ErrorCode::file_malformed, fmt::format("{} is {}; it should be {}", metadata.describe(key), value, needed),
             "the file is damaged, or was written by a faulty tool; convert it anew"};
+}
+
+Error wrong_kind(const Metadata& metadata, std::string_view key, std::string_view needed) {
+    return wrong_kind(metadata, key, words_of(*metadata.find(key)), needed);
+}
+
+/// Null if the key is absent. Errors: file_malformed (something that is no value).
+Result<const MetadataValue*> look_up(const Metadata& metadata, std::string_view key, std::string_view needed) {
+    const MetadataValue* value = metadata.find(key);
+    if (value != nullptr) return value;
+    const auto unheld = metadata.unheld.find(key);
+    if (unheld != metadata.unheld.end()) return wrong_kind(metadata, key, unheld->second, needed);
+    return value;
 }
 
 /// A getter for exactly the alternative T.
 template <typename T>
 Result<std::optional<T>> get_exactly(const Metadata& metadata, std::string_view key, std::string_view needed) {
-    const MetadataValue* value = metadata.find(key);
+    PUNA_TRY(const MetadataValue* value, look_up(metadata, key, needed));
     if (value == nullptr) return std::optional<T>();
     const T* exact = std::get_if<T>(value);
     if (exact == nullptr) return wrong_kind(metadata, key, needed);
@@ -101,6 +114,7 @@ Result<std::shared_ptr<const ModelFile>> read_gguf_model(const std::string& path
     }
     model->architecture = std::move(architecture).value().value_or("");
     PUNA_TRY(model->vocabulary, gguf::take_vocabulary(model->metadata, metadata_path));
+    model->vocabulary.origin = printable_path(metadata_path);
     PUNA_CHECK(model->check_mappings());
     return std::shared_ptr<const ModelFile>(std::move(model));
 }
@@ -159,11 +173,12 @@ const MetadataValue* Metadata::find(std::string_view key) const {
 }
 
 Result<std::optional<std::uint64_t>> Metadata::unsigned_integer(std::string_view key) const {
-    const MetadataValue* value = find(key);
+    constexpr std::string_view needed = "an unsigned integer";
+    PUNA_TRY(const MetadataValue* value, look_up(*this, key, needed));
     if (value == nullptr) return std::optional<std::uint64_t>();
     if (const auto* number = std::get_if<std::uint64_t>(value)) return std::optional(*number);
     const auto* number = std::get_if<std::int64_t>(value);
-    if (number == nullptr) return wrong_kind(*this, key, "an unsigned integer");
+    if (number == nullptr) return wrong_kind(*this, key, needed);
     if (*number < 0) {
         return Error{ErrorCode::file_malformed,
                      fmt::format("{} is {}; it should not be negative", describe(key), *number),
@@ -173,10 +188,11 @@ Result<std::optional<std::uint64_t>> Metadata::unsigned_integer(std::string_view
 }
 
 Result<std::optional<double>> Metadata::number(std::string_view key) const {
-    const MetadataValue* value = find(key);
+    constexpr std::string_view needed = "a number";
+    PUNA_TRY(const MetadataValue* value, look_up(*this, key, needed));
     if (value == nullptr) return std::optional<double>();
     const auto number = as_number(*value);
-    if (!number) return wrong_kind(*this, key, "a number");
+    if (!number) return wrong_kind(*this, key, needed);
     return number;
 }
 
@@ -189,12 +205,13 @@ Result<std::optional<std::string>> Metadata::string(std::string_view key) const 
 }
 
 Result<std::optional<std::vector<double>>> Metadata::numbers(std::string_view key) const {
-    const MetadataValue* value = find(key);
+    constexpr std::string_view needed = "a number or an array of numbers";
+    PUNA_TRY(const MetadataValue* value, look_up(*this, key, needed));
     if (value == nullptr) return std::optional<std::vector<double>>();
     if (const auto number = as_number(*value)) return std::optional(std::vector<double>{*number});
     const auto* array = std::get_if<MetadataArray>(value);
     auto numbers = array != nullptr ? as_numbers(*array) : std::nullopt;
-    if (!numbers) return wrong_kind(*this, key, "a number or an array of numbers");
+    if (!numbers) return wrong_kind(*this, key, needed);
     return numbers;
 }
 

@@ -36,6 +36,9 @@ class Metadata {
     /// How the file stores the value, as a GGUF value type (gguf/layout.h); of an array, its elements' type. For
     /// whoever writes the value again. Like `offsets`, it keeps the keys whose values were moved to the vocabulary.
     std::map<std::string, std::uint32_t, std::less<>> stored_types;
+    /// Of JSON: objects, and arrays whose elements are of several kinds or no scalars. No kind of value above holds
+    /// them, so the getters refuse them; here is their text, cut, for messages.
+    std::map<std::string, std::string, std::less<>> unheld;
 
     const MetadataValue* find(std::string_view key) const;
     Result<std::optional<std::uint64_t>> unsigned_integer(std::string_view key) const;

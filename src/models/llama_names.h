@@ -11,6 +11,7 @@ namespace key {
 constexpr Names layers = {"llama.block_count", "num_hidden_layers", "n_layer", "n_layers"};
 constexpr Names embedding = {"llama.embedding_length", "hidden_size", "n_embd", "dim"};
 constexpr Names feed_forward = {"llama.feed_forward_length", "intermediate_size"};
+constexpr Names vocabulary = {"llama.vocab_size", "vocab_size", "", "vocab_size"};
 constexpr Names heads = {"llama.attention.head_count", "num_attention_heads", "n_head", "n_heads"};
 constexpr Names rotated = {"llama.rope.dimension_count", "", "n_rot"};
 constexpr Names head_dim = {"llama.attention.key_length", "head_dim", "", "head_dim"};

@@ -28,17 +28,32 @@ Error unsupported(const ModelFile& file, const std::string& what, std::string hi
     return {ErrorCode::unsupported_architecture, fmt::format("{}: {}", file.path, what), std::move(hint)};
 }
 
-/// The rows of the first layer's matrix, for dimensions that a format leaves to the shapes. They need not be what the
-/// other layers have: whoever finds the weights checks that.
-Result<std::int64_t> rows_of(const ModelFile& file, const Names& names) {
-    const std::string tensor = names.in(file.dialect, 0);
+/// The rows of a matrix, for dimensions that a format leaves to the shapes.
+Result<std::int64_t> rows_of(const ModelFile& file, const std::string& tensor, std::int64_t most) {
+    constexpr auto hint = "the file is incomplete, or was made for another program";
     const formats::FoundTensor* found = file.find_tensor(tensor);
-    const bool is_matrix = found != nullptr && found->shape.size() == 2 && found->shape[0] <= (1U << 20);
-    if (is_matrix) return static_cast<std::int64_t>(found->shape[0]);
-    return Error{
-        ErrorCode::file_malformed,
-        fmt::format("{}: tensor '{}' is {}", file.metadata_path, tensor, found == nullptr ? "missing" : "no matrix"),
-        "the file is incomplete, or was made for another program"};
+    if (found == nullptr) {
+        return Error{ErrorCode::file_malformed, fmt::format("{}: tensor '{}' is missing", file.path, tensor), hint};
+    }
+    const auto refused = [&](const std::string& problem) {
+        return Error{ErrorCode::file_malformed, fmt::format("{}: {} {}", file.path, found->describe(), problem), hint};
+    };
+    if (found->shape.size() != 2) return refused("is no matrix");
+    const std::uint64_t rows = found->shape[0];
+    if (rows < 1 || rows > static_cast<std::uint64_t>(most)) {
+        return refused(fmt::format("has {} rows, which is not in [1, {}]", rows, most));
+    }
+    return static_cast<std::int64_t>(rows);
+}
+
+/// Without a tokenizer a model can still be run on token ids: as many as the embedding has rows. Rows beyond what the
+/// file says are padding, as embeddings often have; a token without a row could not be looked up.
+Result<std::int64_t> vocabulary_size(const ModelFile& file) {
+    if (!file.vocabulary.tokens.empty()) return static_cast<std::int64_t>(file.vocabulary.tokens.size());
+    constexpr std::int64_t most = std::int64_t{1} << 30;
+    PUNA_TRY(const std::int64_t rows, rows_of(file, std::string(name::embedding.in(file.dialect)), most));
+    PUNA_CHECK(read_integer(file, std::string(key::vocabulary.in(file.dialect)), 1, rows, rows));
+    return rows;
 }
 
 /// Meta's params.json does not say it: what each version was trained on, told from what else it says.
@@ -64,8 +79,9 @@ Result<Dimensions> read_dimensions(const ModelFile& file) {
     std::int64_t stated_by_shapes = d.heads;
     std::int64_t usual_context = -1;
     if (dialect == Dialect::ggml || dialect == Dialect::meta) {
-        PUNA_TRY(d.feed_forward, rows_of(file, name::gate));
-        PUNA_TRY(const std::int64_t kv_rows, rows_of(file, name::k));
+        // The first layer's, which need not be what the others have: whoever finds the weights checks that.
+        PUNA_TRY(d.feed_forward, rows_of(file, name::gate.in(dialect, 0), widest));
+        PUNA_TRY(const std::int64_t kv_rows, rows_of(file, name::k.in(dialect, 0), widest));
         const std::int64_t head_dim = std::max<std::int64_t>(d.embedding / d.heads, 1);
         if (kv_rows % head_dim == 0) stated_by_shapes = kv_rows / head_dim;
         PUNA_TRY(usual_context, dialect == Dialect::ggml ? Result<std::int64_t>(legacy_context) : meta_context(file));
@@ -100,12 +116,7 @@ Result<Dimensions> read_dimensions(const ModelFile& file) {
     if (experts != 0) {
         return unsupported(file, fmt::format("a mixture of {} experts is not supported in this version", experts));
     }
-    const formats::FoundTensor* embedding = file.find_tensor(name::embedding.in(dialect));
-    d.vocabulary = static_cast<std::int64_t>(file.vocabulary.tokens.size());
-    // A file without a vocabulary can still be run on token ids.
-    if (d.vocabulary == 0 && embedding != nullptr && embedding->shape.size() == 2 && embedding->shape[0] < (1u << 30)) {
-        d.vocabulary = static_cast<std::int64_t>(embedding->shape[0]);
-    }
+    PUNA_TRY(d.vocabulary, vocabulary_size(file));
     return d;
 }
 

@@ -46,6 +46,7 @@ struct Vocabulary {
     bool remove_extra_whitespaces = false;  // SentencePiece normalizer
     std::string chat_template;              // Jinja source; empty if none
     std::vector<TokenId> more_ends;         // tokens that end a generation, beside eos, eot and eom
+    std::string origin;                     // the file that holds it, fit for a message; may be empty
     std::optional<Error> why_not;           // family other: why the tokenizer is not known, if there is more to say
 };
 

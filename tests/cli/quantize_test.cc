@@ -6,12 +6,14 @@
 #include <fstream>
 
 #include "cli/fixture.h"
+#include "support/test_data.h"
 
 namespace puna::cli {
 namespace {
 
 using support::Process;
 using testing::HasSubstr;
+using testing::Not;
 
 class Quantize : public CommandLine {
   protected:
@@ -88,6 +90,19 @@ TEST_F(Quantize, DryRunPrintsThePlanAndWritesNothing) {
     EXPECT_EQ(files(), 1U);
     const Json done = json_of({"quantize", plain(), out(), "Q4_K_M"});
     EXPECT_EQ(done["output_bytes"], json["output_bytes"]);
+}
+
+TEST_F(Quantize, ADryRunSaysWhereExactnessIsJudgedByTheValues) {
+    const std::string legacy = support::model_data + "ggml/quantized_ggjt1.bin";
+    const Outcome outcome = run_puna({"convert", legacy, out(), "--exact", "--dry-run"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.out, HasSubstr("if that keeps every value"));
+    EXPECT_THAT(outcome.err, HasSubstr("every value, as --exact asks, is seen when the values are read"));
+    EXPECT_THAT(run_puna({"convert", legacy, out(), "--dry-run"}).out, Not(HasSubstr("if that keeps")));
+    const std::string wide = support::model_data + "huggingface/tiny_f64";
+    for (const Json& tensor : json_of({"convert", wide, out(), "--type", "F32", "--exact", "--dry-run"})["tensors"])
+        EXPECT_EQ(tensor["judged_by_values"], tensor["from"] == "F64") << tensor["name"];
+    EXPECT_EQ(json_of({"convert", wide, out(), "--type", "F32", "--exact"})["types"].size(), 1U);
 }
 
 TEST_F(Quantize, SameBytesForAnyNumberOfThreads) {

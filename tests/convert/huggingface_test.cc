@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <utility>
 
 #include "convert/quantize.h"
 #include "support/model_session.h"
@@ -32,6 +33,14 @@ class HuggingFaceTest : public testing::Test {
         const auto pool = must(base::ThreadPool::create(threads));
         must(write_model(plan, folder_.path("out.gguf"), *pool, {}));
         return must(formats::read_model_file(folder_.path("out.gguf")));
+    }
+    /// Of planning and writing.
+    Error error_of(const std::string& path, const QuantizeOptions& options) {
+        const auto plan = plan_quantization(must(formats::read_model_file(path)), options);
+        if (!plan.ok()) return plan.error();
+        const auto pool = must(base::ThreadPool::create(2));
+        const auto written = write_model(*plan, folder_.path("refused.gguf"), *pool, {});
+        return written.ok() ? Error{} : written.error();
     }
     static std::vector<float> logits(const std::string& path, kernels::Activations activations) {
         const std::vector<std::int32_t> tokens = {5, 17, 200, 31, 4, 90, 120, 7, 7, 66, 270, 3};
@@ -122,6 +131,69 @@ TEST_F(HuggingFaceTest, VectorsBecomeF32AndMatricesKeepTheirType) {
     for (const FoundTensor& tensor : found->tensors)
         EXPECT_EQ(tensor.type, tensor.shape.size() < 2 ? TensorType::F32 : TensorType::BF16) << tensor.name;
     EXPECT_EQ(must(found->metadata.unsigned_integer("general.file_type")), 32U);
+}
+
+// ---- --exact, where values decide ----
+
+/// A copy of tiny_f64, whose numbers all fit F32, with another at the end of the first layer's queries. Their rows
+/// stand in another order in a GGUF file, but for the last.
+std::string with_a_wide_number(const support::TempFolder& folder, double number) {
+    std::filesystem::copy(huggingface("tiny_f64"), folder.path("model"),
+                          std::filesystem::copy_options::overwrite_existing | std::filesystem::copy_options::recursive);
+    const auto source = must(formats::read_model_file(huggingface("tiny_f64")));
+    const FoundTensor& q = *source->find_tensor("model.layers.0.self_attn.q_proj.weight");
+    const auto all = source->mappings[0]->bytes();
+    std::string bytes(reinterpret_cast<const char*>(all.data()), all.size());
+    const auto end = static_cast<std::size_t>(q.parts[0].data.data() - all.data()) + q.parts[0].data.size();
+    std::memcpy(bytes.data() + end - sizeof number, &number, sizeof number);
+    folder.write("model/model.safetensors", std::string_view(bytes));
+    return folder.path("model");
+}
+
+TEST_F(HuggingFaceTest, ExactNarrowingIsJudgedByTheValues) {
+    const QuantizeOptions exact = {.mix = find_mix("F32"), .exact = true};
+    const auto found = convert(huggingface("tiny_f64"), exact);
+    EXPECT_EQ(found->find_tensor("blk.0.attn_q.weight")->type, TensorType::F32);
+    EXPECT_EQ(logits(huggingface("tiny_f64"), kernels::Activations::float32),
+              logits(folder_.path("out.gguf"), kernels::Activations::float32));
+    // 0.1 to 53 bits is not 0.1 to 24.
+    const Error rounded = error_of(with_a_wide_number(folder_, 0.1), exact);
+    EXPECT_EQ(rounded.code, ErrorCode::invalid_number);
+    EXPECT_THAT(rounded.message, testing::HasSubstr("tensor 'blk.0.attn_q.weight', element 1023 is 0.1, which F32 has "
+                                                    "to round, and --exact asks that it does not"));
+    EXPECT_EQ(rounded.hint.find("--type F32"), std::string::npos) << rounded.hint;
+    EXPECT_FALSE(std::filesystem::exists(folder_.path("refused.gguf")));
+    for (const double large : {1e300, -1e39}) {
+        const Error error = error_of(with_a_wide_number(folder_, large), {.mix = find_mix("F32")});
+        EXPECT_EQ(error.code, ErrorCode::invalid_number);
+        EXPECT_THAT(error.message, testing::HasSubstr("too large for F32"));
+        EXPECT_THAT(error.hint, testing::HasSubstr("F64"));
+    }
+    EXPECT_EQ(error_of(with_a_wide_number(folder_, 0.1), {.mix = find_mix("F32")}).message, "");
+    EXPECT_EQ(error_of(with_a_wide_number(folder_, 0.1), {.exact = true}).message, "");  // it stays F64
+}
+
+TEST_F(HuggingFaceTest, SixteenBitsHoldWhatCameFromThem) {
+    for (const auto& [name, type] : {std::pair("tiny_bf16", "BF16"), {"tiny_f16", "F16"}}) {
+        const auto first = convert(huggingface(name), {.mix = find_mix("F32"), .exact = true});
+        std::filesystem::copy_file(folder_.path("out.gguf"), folder_.path("wide.gguf"),
+                                   std::filesystem::copy_options::overwrite_existing);
+        const auto back = convert(folder_.path("wide.gguf"), {.mix = find_mix(type), .exact = true});
+        const auto expected = convert(huggingface(name));
+        for (const FoundTensor& tensor : back->tensors) {
+            const FoundTensor& same = *expected->find_tensor(tensor.name);
+            EXPECT_EQ(tensor.type, same.type) << tensor.name;
+            EXPECT_TRUE(std::ranges::equal(tensor.parts[0].data, same.parts[0].data)) << tensor.name;
+        }
+    }
+    // The last has the 11 bits of F16, and BF16 has 8.
+    const Error error = error_of(folder_.path("wide.gguf"), {.mix = find_mix("BF16"), .exact = true});
+    EXPECT_EQ(error.code, ErrorCode::invalid_number);
+    EXPECT_THAT(error.message, testing::HasSubstr(", which BF16 has to round, and --exact asks that it does not"));
+    EXPECT_THAT(error.hint, testing::HasSubstr("--type F32"));
+    EXPECT_FALSE(std::filesystem::exists(folder_.path("refused.gguf")));
+    const Error coded = error_of(folder_.path("wide.gguf"), {.mix = find_mix("Q8_0"), .exact = true});
+    EXPECT_EQ(coded.code, ErrorCode::invalid_argument);
 }
 
 TEST_F(HuggingFaceTest, AMixIsTheSameAsFromTheGgufFile) {

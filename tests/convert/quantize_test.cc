@@ -97,6 +97,7 @@ TEST_F(QuantizeTest, MixesSpendBitsWhereTheyMatter) {
     from_one.erase(from_one.begin());
     const std::vector<Expected> mixes = {
         {"Q2_K", {{"attn_v", {{"Q4_K", all}}}, {"attn_output", {{"Q3_K", all}}}, {"ffn_down", {{"Q3_K", all}}}}},
+        {"Q2_K_S", {{"attn_v", {{"Q4_K", all}}}, {"ffn_down", {{"Q4_K", {0, 1}}}}}},
         {"Q3_K_S", {}},
         {"Q3_K_M",
          {{"attn_v", {{"Q5_K", {0, 1}}, {"Q4_K", from_two}}},
@@ -133,6 +134,13 @@ TEST_F(QuantizeTest, MixesSpendBitsWhereTheyMatter) {
         }
         EXPECT_EQ(types(must(plan_quantization(source, as(expected.mix)))), want) << expected.mix;
     }
+}
+
+TEST_F(QuantizeTest, HeadsThatShareNoKeysGetFewerBitsForValues) {
+    support::TinyModelOptions options = wide();
+    options.kv_heads = options.heads;
+    EXPECT_EQ(types(must(plan_quantization(model(options), as("Q2_K"))))["blk.3.attn_v.weight"], "Q3_K");
+    EXPECT_EQ(types(must(plan_quantization(model(options), as("Q2_K_S"))))["blk.3.attn_v.weight"], "Q2_K");
 }
 
 TEST_F(QuantizeTest, EmbeddingsOfTernaryModelsAreNotTernary) {

@@ -10,6 +10,7 @@ namespace {
 
 using quant::TensorType;
 using testing::HasSubstr;
+using testing::Not;
 using text::TokenKind;
 
 class GgmlTest : public testing::Test {
@@ -258,6 +259,21 @@ TEST_F(GgmlTest, PartsThatAreMissingOrOfAnotherModelAreNamed) {
     other.record("more.weight", 0, {1}).fill(4);
     folder_.write("model.bin.1", other.bytes);
     EXPECT_THAT(error_of(path).message, HasSubstr("holds 3 tensors, and the first part 2"));
+}
+
+TEST_F(GgmlTest, AFirstPartThatIsMissingIsNamedToo) {
+    const std::string second = folder_.write("model.bin.1", part(2).bytes);
+    EXPECT_EQ(error_of(second).code, ErrorCode::file_not_found);
+    EXPECT_THAT(error_of(second).message,
+                HasSubstr("model.bin is missing: the model is in 2 parts, and this is part 1"));
+    EXPECT_THAT(error_of(second).message, Not(HasSubstr("model.bin.1.1")));
+    // A first part may end in a number of its own: one of two parts is no part 3.
+    const std::string first = folder_.write("model.2", part(1).bytes);
+    EXPECT_THAT(error_of(first).message,
+                HasSubstr("model.2.1 is missing: the model is in 2 parts, and this is part 2"));
+    folder_.write("model.1", part(1).bytes);
+    const auto model = must(read_model_file((folder_.write("model.1.1", part(2).bytes), folder_.path("model.1"))));
+    EXPECT_EQ(model->mappings.size(), 2U);
 }
 
 TEST_F(GgmlTest, ValuesThatTheFileLeavesOutCanBeGiven) {

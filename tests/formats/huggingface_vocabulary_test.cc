@@ -11,7 +11,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using text::no_token;
 using text::TokenId;
 using text::Tokenizer;
@@ -167,6 +166,68 @@ TEST_F(Beside, AnEndThatIsNoTokenIsAnError) {
     EXPECT_THAT(error(), HasSubstr("generation_config.json: key 'eos_token_id' (at byte 16) names token 50000"));
 }
 
+// Of ids: neither negative, nor of another kind, nor cut to 32 bits.
+TEST_F(Beside, IdsThatNoTokenHasAreErrorsThatNameThem) {
+    const std::size_t size = folder_.vocabulary().tokens.size();
+    const std::pair<std::string, const char*> wrong[] = {{"-5", "-5"},
+                                                         {"\"x\"", "\"x\""},
+                                                         {"true", "true"},
+                                                         {"[1,\"a\"]", "[1, \"a\"]"},
+                                                         {"[1,-2]", "-2"},
+                                                         {"{\"a\":1}", "{\"a\": 1}"},
+                                                         {"0.5", "0.5"},
+                                                         {std::to_string(size), "names token"},
+                                                         {"2147483648", "2147483648"},
+                                                         {"4294967295", "4294967295"},
+                                                         {"4294967296", "4294967296"},
+                                                         {"4294967301", "4294967301"}};
+    folder_.write("tokenizer_config.json", R"({"bos_token":"<|im_start|>","eos_token":"<|im_end|>"})");
+    for (const auto& [value, says] : wrong) {
+        folder_.write("config.json", R"({"bos_token_id":)" + value + "}");
+        EXPECT_THAT(error(), HasSubstr("config.json: key 'bos_token_id' (at byte 16)")) << value;
+        EXPECT_THAT(error(), HasSubstr(says)) << value;
+        folder_.write("config.json", R"({"eos_token_id":)" + value + "}");
+        EXPECT_THAT(error(), HasSubstr("config.json: key 'eos_token_id' (at byte 16)")) << value;
+        folder_.write("config.json", "{}").write("generation_config.json", R"({"eos_token_id":)" + value + "}");
+        EXPECT_THAT(error(), HasSubstr("generation_config.json: key 'eos_token_id' (at byte 16)")) << value;
+        EXPECT_THAT(error(), HasSubstr(says)) << value;
+        folder_.write("generation_config.json", "{}");
+    }
+    for (const char* none : {"null", "[]"}) {
+        folder_.write("config.json", std::string(R"({"bos_token_id":)") + none + R"(,"eos_token_id":)" + none + "}")
+            .write("generation_config.json", std::string(R"({"eos_token_id":)") + none + "}");
+        EXPECT_EQ(error(), "");
+    }
+}
+
+TEST_F(Beside, MinusOneIsNoTokenButForTheEnd) {
+    folder_.write("config.json", R"({"bos_token_id":-1,"unk_token_id":-1,"pad_token_id":-1})");
+    const Vocabulary vocabulary = folder_.vocabulary();
+    EXPECT_EQ(vocabulary.bos, no_token);
+    EXPECT_EQ(vocabulary.unk, no_token);
+    EXPECT_EQ(vocabulary.pad, no_token);
+    folder_.write("config.json", R"({"eos_token_id":-1})");
+    EXPECT_THAT(error(), HasSubstr("config.json: key 'eos_token_id' (at byte 16) names token -1"));
+    folder_.write("config.json", "{}").write("generation_config.json", R"({"eos_token_id":-1})");
+    EXPECT_THAT(error(), HasSubstr("generation_config.json: key 'eos_token_id' (at byte 16) names token -1"));
+}
+
+TEST_F(Beside, ATokenForPaddingMayHaveNoRow) {
+    for (const char* id : {"32000", "-3", "4294967296"}) {
+        folder_.write("config.json", std::string(R"({"pad_token_id":)") + id + "}");
+        EXPECT_EQ(folder_.vocabulary().pad, no_token) << id;
+    }
+}
+
+TEST_F(Beside, AVocabularyOfANegativeSizeIsAnError) {
+    for (const char* size : {"-1", "-2", "-288", "1.5", "\"288\"", "[1,\"a\"]", "{\"a\":1}"}) {
+        folder_.write("config.json", std::string(R"({"vocab_size":)") + size + "}");
+        EXPECT_THAT(error(), HasSubstr("config.json: key 'vocab_size' (at byte 14) is ")) << size;
+    }
+    folder_.write("config.json", R"({"vocab_size":null})");
+    EXPECT_EQ(error(), "");
+}
+
 TEST_F(Beside, RowsWithoutATokenAreUnusedTokens) {
     const std::size_t size = folder_.vocabulary().tokens.size();
     folder_.write_json("config.json", OrderedJson{{"vocab_size", size + 3}});
@@ -267,8 +328,31 @@ INSTANTIATE_TEST_SUITE_P(
         Unknown{"prefix", "gpt-2", "/model/continuing_subword_prefix", R"("##")", "continuing_subword_prefix is not"},
         Unknown{"suffix", "gpt-2", "/model/end_of_word_suffix", R"("</w>")", "\"</w>\""},
         Unknown{"whole_tokens_first", "gpt-2", "/model/ignore_merges", "true", "pre_tokenizer is not"},
+        Unknown{"normalizers_no_list", "gpt-2", "/normalizer", R"({"type":"Sequence","normalizers":3})",
+                R"(normalizer is not one that puna knows: {"type": "Sequence", "normalizers": 3})"},
+        Unknown{"normalizers_missing", "gpt-2", "/normalizer", R"({"type":"Sequence"})",
+                R"(normalizer is not one that puna knows: {"type": "Sequence"})"},
+        Unknown{"normalizer_number", "gpt-2", "/normalizer", "3", "normalizer is not one that puna knows: 3"},
+        Unknown{"pre_tokenizers_no_list", "gpt-2", "/pre_tokenizer", R"({"type":"Sequence","pretokenizers":"x"})",
+                R"(pre_tokenizer is not one that puna knows: {"type": "Sequence", "pretokenizers": "x"})"},
+        Unknown{"post_processors_no_list", "gpt-2", "/post_processor", R"({"type":"Sequence","processors":3})",
+                R"(post_processor is not one that puna knows: {"type": "Sequence", "processors": 3})"},
+        Unknown{"post_processors_missing", "llama", "/post_processor", R"({"type":"Sequence"})",
+                R"(post_processor is not one that puna knows: {"type": "Sequence"})"},
+        Unknown{"decoders_no_list", "gpt-2", "/decoder", R"({"type":"Sequence","decoders":3})",
+                R"(decoder is not one that puna knows: {"type": "Sequence", "decoders": 3})"},
+        Unknown{"no_decoder", "gpt-2", "/decoder", "null", "decoder is not one that puna knows: null"},
+        Unknown{"spm_normalizers_no_list", "llama", "/normalizer", R"({"type":"Sequence","normalizers":3})",
+                R"(normalizer is not one that puna knows: {"type": "Sequence", "normalizers": 3})"},
+        Unknown{"spm_decoders_missing", "llama", "/decoder", R"({"type":"Sequence"})",
+                R"(decoder is not one that puna knows: {"type": "Sequence"})"},
+        Unknown{"spm_no_decoder", "llama", "/decoder", "null", "decoder is not one that puna knows: null"},
+        Unknown{"spm_no_normalizer", "llama", "/normalizer", "null", "pre_tokenizer is not one that puna knows: null"},
+        Unknown{"spm_whole_tokens_first", "llama", "/model/ignore_merges", "true",
+                "model's ignore_merges is not one that puna knows: true"},
         Unknown{"lower", "gpt-2", "/normalizer", R"({"type":"Lowercase"})", R"({"type": "Lowercase"})"},
-        Unknown{"no_pre_tokenizer", "gpt-2", "/pre_tokenizer", "null", "pre_tokenizer is not"},
+        Unknown{"no_pre_tokenizer", "gpt-2", "/pre_tokenizer", "null",
+                "pre_tokenizer is not one that puna knows: null"},
         Unknown{"space_first", "gpt-2", "/pre_tokenizer/add_prefix_space", "true", R"("add_prefix_space": true)"},
         Unknown{"regex", "llama-bpe", "/pre_tokenizer/pretokenizers/0/pattern/Regex", R"("[a-z]+")", "[a-z]+"},
         Unknown{"behavior", "llama-bpe", "/pre_tokenizer/pretokenizers/0/behavior", R"("MergedWithNext")",
@@ -285,6 +369,30 @@ INSTANTIATE_TEST_SUITE_P(
         Unknown{"spm_merge_missing", "llama", "/model/merges/5", R"(["<unk>","</s>"])",
                 "not the merges of a SentencePiece"}),
     [](const auto& param) { return param.param.name; });
+
+TEST(UnknownStructures, APartThatIsMissingIsSaidToBe) {
+    const std::tuple<const char*, const char*> parts[] = {
+        {"gpt-2", "pre_tokenizer"}, {"gpt-2", "decoder"}, {"llama", "decoder"}};
+    for (const auto& [name, part] : parts) {
+        OrderedJson json =
+            OrderedJson::parse(read_text(data_path(std::string("tokenizers/") + name + "/tokenizer.json")));
+        json.erase(part);
+        HuggingFaceFolder folder;
+        const Vocabulary vocabulary = folder.write_json("tokenizer.json", json).vocabulary();
+        ASSERT_TRUE(vocabulary.why_not.has_value());
+        EXPECT_THAT(vocabulary.why_not->message,
+                    HasSubstr(std::string("tokenizer's ") + part + " is missing (at byte"));
+    }
+}
+
+TEST_F(Beside, AMergeOfNoTokenIsNamedWithItsFile) {
+    OrderedJson json = tokenizer();
+    json["model"]["merges"][9] = "qqq qq";
+    const auto made = Tokenizer::create(folder_.write_json("tokenizer.json", json).vocabulary());
+    ASSERT_FALSE(made.ok());
+    EXPECT_THAT(made.error().message, HasSubstr("tokenizer.json: merge 9 needs 'qqq', which is no token"));
+    EXPECT_THAT(made.error().hint, HasSubstr("fetch it again"));
+}
 
 TEST(LlamaTokenizer, ATokenWithoutTextIsNoTrouble) {
     OrderedJson json = OrderedJson::parse(read_text(data_path("tokenizers/llama/tokenizer.json")));

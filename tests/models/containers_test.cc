@@ -5,12 +5,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "formats/pytorch_image.h"
 #include "support/model_session.h"
+#include "support/must.h"
 #include "support/temp_file.h"
 #include "support/test_data.h"
 
@@ -20,6 +22,7 @@ namespace {
 using kernels::Activations;
 using support::load_model;
 using support::ModelSession;
+using support::must;
 using testing::HasSubstr;
 
 std::string gguf(const std::string& name) {
@@ -371,6 +374,39 @@ TEST_F(Changed, HyperParametersThatCannotBeAreNamedInConfigJson) {
         set("rope_scaling", scaling);
         EXPECT_THAT(error().message, HasSubstr(std::string("config.json: key 'rope_scaling.") + key));
     }
+}
+
+// Rows that no token names are padding; a token without a row could not be looked up.
+TEST_F(Changed, AVocabularyWithoutATokenizerFitsTheEmbedding) {
+    make("tiny_llama3");
+    const nlohmann::json original = nlohmann::json::parse(std::ifstream(folder_.path("config.json")));
+    const auto rows = original["vocab_size"].get<std::int64_t>();
+    const nlohmann::json wrong[] = {
+        0,   -1,    -rows,   rows + 1, rows + (std::int64_t{1} << 32), std::numeric_limits<std::uint64_t>::max(),
+        1.5, "288", {1, "a"}};
+    for (const nlohmann::json& value : wrong) {
+        set("vocab_size", value);
+        EXPECT_EQ(error_code_name(error().code), "file_malformed") << value;
+        EXPECT_THAT(error().message, HasSubstr("config.json: key 'vocab_size' (at byte ")) << value;
+    }
+    for (const nlohmann::json& value : {nlohmann::json(rows), nlohmann::json(rows - 1), nlohmann::json()}) {
+        set("vocab_size", value);
+        EXPECT_EQ(error().message, "") << value;
+        EXPECT_EQ(load_model(folder_.path(""))->dimensions().vocabulary, rows);
+    }
+}
+
+TEST_F(Changed, AnEmbeddingOfMoreRowsThanThereAreIdsIsNamedWithThem) {
+    make("tiny_llama3");
+    auto file = std::make_shared<formats::ModelFile>(*must(formats::read_model_file(folder_.path(""))));
+    for (formats::FoundTensor& tensor : file->tensors) {
+        if (tensor.name == "model.embed_tokens.weight") tensor.shape[0] = std::uint64_t{1} << 34;
+    }
+    const auto model = create_model(file);
+    ASSERT_FALSE(model.ok());
+    EXPECT_EQ(model.error().code, ErrorCode::file_malformed);
+    EXPECT_THAT(model.error().message, HasSubstr("tensor 'model.embed_tokens.weight' (at byte "));
+    EXPECT_THAT(model.error().message, HasSubstr("has 17179869184 rows, which is not in [1, 1073741824]"));
 }
 
 TEST_F(Changed, ATensorThatHasNoPlaceIsNotLeftOutInSilence) {

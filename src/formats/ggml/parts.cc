@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -24,26 +25,41 @@ std::string part_path(const std::string& first, std::uint64_t index) {
     return fmt::format("{}.{}", first, index);
 }
 
-/// "FILE" of "FILE.1" where there is one; nullopt for a path that names no later part.
-std::optional<std::string> first_of(const std::string& path) {
+/// A path that may name a later part of a model.
+struct LaterPart {
+    std::string first;    // "FILE" of "FILE.1"
+    std::uint64_t index;  // 1
+};
+
+/// Nullopt for a path whose name does not end so.
+std::optional<LaterPart> as_later_part(const std::string& path) {
     const std::size_t dot = path.rfind('.');
     const std::size_t digits = dot == std::string::npos ? 0 : path.size() - dot - 1;
-    const bool is_number = digits >= 1 && digits <= 2 && path[dot + 1] != '0' &&
-                           std::all_of(path.begin() + static_cast<std::ptrdiff_t>(dot) + 1, path.end(),
-                                       [](char c) { return c >= '0' && c <= '9'; });
+    if (digits < 1 || digits > 2 || path[dot + 1] == '0') return std::nullopt;
+    std::uint64_t index = 0;
+    const auto [end, error] = std::from_chars(path.data() + dot + 1, path.data() + path.size(), index);
+    if (error != std::errc() || end != path.data() + path.size()) return std::nullopt;
+    return LaterPart{path.substr(0, dot), index};
+}
+
+bool is_file(const std::string& path) {
     std::error_code ignored;
-    if (!is_number || !std::filesystem::is_regular_file(path.substr(0, dot), ignored)) return std::nullopt;
-    return path.substr(0, dot);
+    return std::filesystem::is_regular_file(path, ignored);
+}
+
+/// Null if there is none.
+const FoundTensor* embedding_of(const File& file) {
+    const auto found = std::find_if(file.tensors.begin(), file.tensors.end(),
+                                    [&](const FoundTensor& tensor) { return tensor.name == file.layout->embedding; });
+    return found == file.tensors.end() ? nullptr : &*found;
 }
 
 /// How often a part's columns of the embedding go into the model's width: 1 for a whole model, and for a file in which
 /// that cannot be told.
 std::uint64_t count_parts(const File& file) {
     const auto width = file.metadata.unsigned_integer(embedding_length_key);
-    const auto embedding = std::find_if(file.tensors.begin(), file.tensors.end(), [&](const FoundTensor& tensor) {
-        return tensor.name == file.layout->embedding;
-    });
-    if (!width.ok() || !*width || embedding == file.tensors.end() || embedding->shape.size() != 2) return 1;
+    const FoundTensor* embedding = embedding_of(file);
+    if (!width.ok() || !*width || embedding == nullptr || embedding->shape.size() != 2) return 1;
     const std::uint64_t columns = embedding->shape.back();
     const std::uint64_t parts = **width / columns;
     return **width % columns == 0 && parts <= max_parts && parts > 0 ? parts : 1;
@@ -76,6 +92,22 @@ Error missing_part(const std::string& path, std::uint64_t index, std::uint64_t c
             std::string(repair)};
 }
 
+/// `file` becomes the first part of its model, whichever it was. A first part whose own name looks like that of a later
+/// one ("13b.1") is told by what there is beside it.
+Result<void> go_to_first_part(File& file) {
+    const std::string path = file.mapping->path();
+    const std::optional<LaterPart> later = as_later_part(path);
+    const std::uint64_t count = count_parts(file);
+    if (!later || count < 2) return {};
+    if (is_file(later->first)) {
+        PUNA_TRY(const auto mapping, base::FileMapping::open(later->first));
+        PUNA_TRY(file, read_file(mapping));
+        return {};
+    }
+    if (later->index >= count || is_file(part_path(path, 1))) return {};
+    return missing_part(later->first, 0, count, *embedding_of(file));
+}
+
 Result<void> add_other_parts(const File& first, std::uint64_t count, ModelFile& model) {
     const std::string first_path = first.mapping->path();
     for (std::uint64_t i = 1; i < count; ++i) {
@@ -99,11 +131,7 @@ Result<void> add_other_parts(const File& first, std::uint64_t count, ModelFile& 
 Result<std::shared_ptr<const ModelFile>> read_model(const std::string& path,
                                                     const std::shared_ptr<const base::FileMapping>& mapping) {
     PUNA_TRY(File first, read_file(mapping));
-    const std::optional<std::string> first_path = first_of(mapping->path());
-    if (first_path && count_parts(first) > 1) {
-        PUNA_TRY(const auto first_mapping, base::FileMapping::open(*first_path));
-        PUNA_TRY(first, read_file(first_mapping));
-    }
+    PUNA_CHECK(go_to_first_part(first));
     auto model = std::make_shared<ModelFile>();
     model->path = path;
     model->dialect = Dialect::ggml;
@@ -111,6 +139,7 @@ Result<std::shared_ptr<const ModelFile>> read_model(const std::string& path,
     model->metadata = first.metadata;
     model->metadata_path = first.mapping->path();
     model->vocabulary = std::move(first.vocabulary);
+    model->vocabulary.origin = printable_path(model->metadata_path);
     model->tensors = std::move(first.tensors);
     model->mappings.push_back(first.mapping);
     model->file_bytes = first.mapping->bytes().size();

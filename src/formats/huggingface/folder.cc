@@ -1,7 +1,5 @@
 #include "formats/huggingface/folder.h"
 
-#include <fmt/format.h>
-
 #include <string_view>
 #include <utility>
 
@@ -9,7 +7,7 @@
 #include "formats/folder.h"
 #include "formats/huggingface/side_files.h"
 #include "formats/huggingface/vocabulary.h"
-#include "formats/printable.h"
+#include "formats/malformed.h"
 #include "formats/weights.h"
 
 namespace puna::formats::huggingface {
@@ -21,13 +19,8 @@ Result<void> add_config(const SideFiles& side_files, ModelFile& model) {
     PUNA_TRY(const auto config, side_files.read_json(name));
     if (!config) return {};
     add_values(config->root(), "", model.metadata);
-    auto architecture = model.metadata.string("model_type");
-    if (!architecture.ok()) {
-        Error error = std::move(architecture).error();
-        error.message = fmt::format("{}: {}", printable_path(model.metadata_path), error.message);
-        return error;
-    }
-    model.architecture = std::move(architecture).value().value_or("");
+    PUNA_TRY(auto architecture, in_file(model.metadata_path, model.metadata.string("model_type")));
+    model.architecture = std::move(architecture).value_or("");
     return {};
 }
 

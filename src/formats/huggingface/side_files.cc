@@ -101,11 +101,14 @@ Result<std::optional<std::string>> SideFiles::read_text(std::string_view name) c
 void add_values(const Json& object, const std::string& prefix, Metadata& metadata) {
     for (Json member = object.first(); member.exists(); member = member.next()) {
         std::string key = prefix + std::string(member.key());
-        if (member.is(JsonKind::object)) {
-            add_values(member, key + '.', metadata);
-        } else if (auto value = value_of(member)) {
-            metadata.offsets[key] = member.offset();
+        if (member.is(JsonKind::null)) continue;
+        metadata.offsets[key] = member.offset();
+        if (member.is(JsonKind::object)) add_values(member, key + '.', metadata);
+        if (auto value = value_of(member)) {
             metadata.values[std::move(key)] = std::move(*value);
+        } else {
+            constexpr std::size_t words = 60;
+            metadata.unheld[std::move(key)] = member.text(words);
         }
     }
 }

@@ -27,8 +27,8 @@ class SideFiles {
     std::string folder_;
 };
 
-/// Adds the values of a JSON object to `metadata`, objects within it under names joined by dots. What metadata cannot
-/// hold (null, arrays of several kinds or of arrays or objects) is left out.
+/// Adds the values of a JSON object to `metadata`, those of objects within it under names joined by dots. Null counts
+/// as absent. What metadata cannot hold becomes `unheld`.
 void add_values(const Json& object, const std::string& prefix, Metadata& metadata);
 
 }  // namespace puna::formats::huggingface

@@ -42,16 +42,34 @@ bool is_nothing(const Json& json, std::string_view name) {
     return !found || found->is_string("");
 }
 
-/// The parts of a Sequence, under `list`; a part that is no Sequence alone; none for null.
-std::vector<Json> parts_of(const std::optional<Json>& part, std::string_view list) {
+/// The parts of the Sequence that is the tokenizer's `name`, under `list`; a part that is no Sequence alone; none for
+/// null. Errors: unsupported_tokenizer (a Sequence without its list).
+Result<std::vector<Json>> parts_of(const Json& tokenizer, std::string_view name, std::string_view list) {
     std::vector<Json> parts;
+    const auto part = tokenizer.find(name);
     if (!part) return parts;
-    if (!has_type(*part, "Sequence")) return {*part};
-    if (const auto listed = part->find(list); listed && listed->is(JsonKind::array)) {
-        for (Json element = listed->first(); element.exists(); element = element.next())
-            parts.push_back(element);
-    }
+    if (!has_type(*part, "Sequence")) return std::vector<Json>{*part};
+    const auto listed = part->find(list);
+    if (!listed || !listed->is(JsonKind::array)) return unknown_part(*part, name);
+    for (Json element = listed->first(); element.exists(); element = element.next())
+        parts.push_back(element);
     return parts;
+}
+
+Error unsupported(Error error) {
+    error.code = ErrorCode::unsupported_tokenizer;
+    error.hint =
+        "take the model as a GGUF file, or a newer puna; known are byte-level BPE as in GPT-2, Llama 3, SmolLM "
+        "and Qwen2, and SentencePiece BPE as in Llama 2";
+    return error;
+}
+
+/// The error of a member that is not known: null and absence too, where there has to be one. `part`: what to call it.
+Error unknown_member(const Json& object, std::string_view name, std::string_view part) {
+    for (Json member = object.first(); member.exists(); member = member.next()) {
+        if (member.key() == name) return unknown_part(member, part);
+    }
+    return unsupported(object.malformed(fmt::format("tokenizer's {}", part), "is missing"));
 }
 
 /// Splits at every match of a pattern, and keeps the matches. Nullopt if it is another kind of part.
@@ -103,9 +121,9 @@ class StructureReader {
         if (!model || !model->is(JsonKind::object)) return root_.malformed("tokenizer", "has no model");
         const auto type = model->find("type");  // early files leave it out
         const bool is_bpe = type ? type->is_string("BPE") : model->find("merges").has_value();
-        if (!is_bpe) return unknown_part(type ? *type : *model, "model's type");
+        if (!is_bpe) return unknown_member(*model, "type", "model's type");
         for (const std::string_view name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-            if (!is_nothing(*model, name)) return unknown_part(*model->find(name), fmt::format("model's {}", name));
+            if (!is_nothing(*model, name)) return unknown_member(*model, name, fmt::format("model's {}", name));
         }
         if (const auto unknown = model->find("unk_token"); unknown && unknown->is(JsonKind::string)) {
             structure_.unknown_token = unknown->string();
@@ -122,37 +140,36 @@ class StructureReader {
   private:
     Result<void> read_byte_level(const Json& model) {
         structure_.family = TokenizerFamily::byte_level_bpe;
-        for (const Json& part : parts_of(root_.find("normalizer"), "normalizers")) {
+        PUNA_TRY(const std::vector<Json> normalizers, parts_of(root_, "normalizer", "normalizers"));
+        for (const Json& part : normalizers) {
             if (!has_type(part, "NFC")) return unknown_part(part, "normalizer");
             structure_.nfc = true;
         }
-        const auto pre_tokenizer = root_.find("pre_tokenizer");
-        const auto name =
-            pre_tokenizer_name(parts_of(pre_tokenizer, "pretokenizers"), flag(model, "ignore_merges", false));
-        if (!name) return unknown_part(pre_tokenizer.value_or(model), "pre_tokenizer");
+        PUNA_TRY(const std::vector<Json> parts, parts_of(root_, "pre_tokenizer", "pretokenizers"));
+        const auto name = pre_tokenizer_name(parts, flag(model, "ignore_merges", false));
+        if (!name) return unknown_member(root_, "pre_tokenizer", "pre_tokenizer");
         structure_.pre_tokenizer = *name;
         const auto decoder = root_.find("decoder");
-        if (!decoder || !has_type(*decoder, "ByteLevel")) return unknown_part(decoder.value_or(root_), "decoder");
+        if (!decoder || !has_type(*decoder, "ByteLevel")) return unknown_member(root_, "decoder", "decoder");
         return {};
     }
 
     Result<void> read_sentencepiece(const Json& model) {
         structure_.family = TokenizerFamily::sentencepiece_bpe;
-        if (flag(model, "ignore_merges", false)) return unknown_part(model, "model's ignore_merges");
+        if (flag(model, "ignore_merges", false)) return unknown_member(model, "ignore_merges", "model's ignore_merges");
         // Spaces become U+2581 by a normalizer, or by the pre-tokenizer Metaspace.
-        const auto normalizer = root_.find("normalizer");
         const auto pre_tokenizer = root_.find("pre_tokenizer");
-        const std::vector<Json> parts = parts_of(normalizer, "normalizers");
+        PUNA_TRY(const std::vector<Json> parts, parts_of(root_, "normalizer", "normalizers"));
         const bool prepends = parts.size() == 2 && has_type(parts[0], "Prepend") && parts[0].find("prepend") &&
                               parts[0].find("prepend")->is_string(space_symbol);
         if (!parts.empty()) {
             if (!is_replacement(parts.back(), " ", space_symbol) || parts.size() != (prepends ? 2U : 1U)) {
-                return unknown_part(*normalizer, "normalizer");
+                return unknown_member(root_, "normalizer", "normalizer");
             }
             if (pre_tokenizer) return unknown_part(*pre_tokenizer, "pre_tokenizer");
             structure_.add_space_prefix = prepends;
         } else {
-            if (!pre_tokenizer) return unknown_part(root_, "pre_tokenizer");
+            if (!pre_tokenizer) return unknown_member(root_, "pre_tokenizer", "pre_tokenizer");
             PUNA_CHECK(read_metaspace(*pre_tokenizer));
         }
         return check_sentencepiece_decoder();
@@ -172,8 +189,7 @@ class StructureReader {
     }
 
     Result<void> check_sentencepiece_decoder() const {
-        const auto decoder = root_.find("decoder");
-        const std::vector<Json> parts = parts_of(decoder, "decoders");
+        PUNA_TRY(const std::vector<Json> parts, parts_of(root_, "decoder", "decoders"));
         const auto strips_first_space = [](const Json& part) {
             const auto content = part.find("content");
             const auto start = part.find("start");
@@ -185,13 +201,13 @@ class StructureReader {
                            has_type(parts[1], "ByteFallback") && has_type(parts[2], "Fuse");
         const bool ends = joins && (structure_.add_space_prefix ? parts.size() == 4 && strips_first_space(parts[3])
                                                                 : parts.size() == 3);
-        if (!ends) return unknown_part(decoder.value_or(root_), "decoder");
+        if (!ends) return unknown_member(root_, "decoder", "decoder");
         return {};
     }
 
     Result<void> read_post_processor() {
-        const auto post_processor = root_.find("post_processor");
-        for (const Json& part : parts_of(post_processor, "processors")) {
+        PUNA_TRY(const std::vector<Json> parts, parts_of(root_, "post_processor", "processors"));
+        for (const Json& part : parts) {
             if (has_type(part, "ByteLevel")) continue;  // it adjusts offsets alone
             const auto single = part.find("single");
             if (!has_type(part, "TemplateProcessing") || !single || !single->is(JsonKind::array)) {
@@ -211,7 +227,7 @@ class StructureReader {
             }
         }
         if (structure_.before.size() > 1 || structure_.after.size() > 1) {
-            return unknown_part(*post_processor, "post_processor");
+            return unknown_member(root_, "post_processor", "post_processor");
         }
         return {};
     }
@@ -223,13 +239,8 @@ class StructureReader {
 }  // namespace
 
 Error unknown_part(const Json& json, std::string_view part) {
-    Error error =
-        json.malformed(fmt::format("tokenizer's {}", part), fmt::format("is not one that puna knows: {}", json.text()));
-    error.code = ErrorCode::unsupported_tokenizer;
-    error.hint =
-        "take the model as a GGUF file, or a newer puna; known are byte-level BPE as in GPT-2, Llama 3, SmolLM "
-        "and Qwen2, and SentencePiece BPE as in Llama 2";
-    return error;
+    return unsupported(json.malformed(fmt::format("tokenizer's {}", part),
+                                      fmt::format("is not one that puna knows: {}", json.text())));
 }
 
 Result<TokenizerStructure> recognize_structure(const Json& tokenizer) {

@@ -15,8 +15,10 @@
 #include "base/file_mapping.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "formats/huggingface/token_ids.h"
 #include "formats/huggingface/tokenizer_json.h"
 #include "formats/huggingface/tokenizer_structure.h"
+#include "formats/malformed.h"
 #include "formats/printable.h"
 #include "formats/rank_list.h"
 #include "formats/sentencepiece/model.h"
@@ -28,17 +30,6 @@ using text::TokenId;
 using text::TokenizerFamily;
 using text::TokenKind;
 using text::Vocabulary;
-
-/// The ids under a key, one or several; empty if it is absent. Numbers that can be no id are left out.
-std::vector<std::int64_t> ids_of(const Metadata& metadata, std::string_view key) {
-    const auto numbers = metadata.numbers(key);
-    std::vector<std::int64_t> ids;
-    if (!numbers.ok() || !*numbers) return ids;
-    for (const double number : **numbers) {
-        if (number >= 0 && number < static_cast<double>(max_tokens)) ids.push_back(static_cast<std::int64_t>(number));
-    }
-    return ids;
-}
 
 class VocabularyReader {
   public:
@@ -88,6 +79,7 @@ class VocabularyReader {
         auto read = read_tokenizer(root, *structure);
         if (!read.ok()) return check_known(std::move(read).error());
         vocabulary_ = std::move(read).value();
+        vocabulary_.origin = printable_path(files_.path("tokenizer.json"));
         take_structure(*structure);
         return {};
     }
@@ -120,6 +112,7 @@ class VocabularyReader {
         PUNA_CHECK(file.check());
         if (!read.ok()) return std::move(read).error();
         vocabulary_ = std::move(read).value();
+        vocabulary_.origin = printable_path(file.path());
         vocabulary_.family = TokenizerFamily::byte_level_bpe;
         vocabulary_.family_name = "gpt2";
         vocabulary_.pre_tokenizer = rank_list_->pre_tokenizer;
@@ -142,14 +135,14 @@ class VocabularyReader {
 
     /// The ids of the special tokens follow from the length of the list: one that was cut off would move them.
     Result<void> check_special_rows(std::string_view path, std::size_t ranks) const {
-        const auto rows = config_.unsigned_integer("vocab_size");
-        if (!rows.ok() || !*rows || **rows == vocabulary_.tokens.size()) return {};
+        PUNA_TRY(const auto rows, model_rows());
+        if (!rows || *rows == vocabulary_.tokens.size()) return {};
         return Error{
             ErrorCode::file_malformed,
             fmt::format("{}: the list has {} tokens, which with {} special ones are {}, but the model has rows "
                         "for {} (at byte 0)",
                         printable_path(path), ranks, rank_list_->special_tokens.size(), vocabulary_.tokens.size(),
-                        **rows),
+                        *rows),
             "the list is cut off, or the tokenizer and the weights are not of the same model"};
     }
 
@@ -159,6 +152,7 @@ class VocabularyReader {
         PUNA_CHECK(mapping->check());
         if (!read.ok()) return std::move(read).error();
         vocabulary_ = std::move(read).value();
+        vocabulary_.origin = printable_path(mapping->path());
         return {};
     }
 
@@ -202,12 +196,16 @@ class VocabularyReader {
         structure_known_ = true;
     }
 
+    Result<std::optional<std::uint64_t>> model_rows() const {
+        return in_file(files_.path(config_name_), config_.unsigned_integer("vocab_size"));
+    }
+
     /// As many tokens as the model has rows for. Rows without a token are common: they round the size up.
     Result<void> fit_to_embedding() {
-        const auto wanted = config_.unsigned_integer("vocab_size");
+        PUNA_TRY(const auto wanted, model_rows());
         const std::size_t size = vocabulary_.tokens.size();
-        if (size == 0 || !wanted.ok() || !*wanted || **wanted == size) return {};
-        const std::uint64_t rows = **wanted;
+        if (size == 0 || !wanted || *wanted == size) return {};
+        const std::uint64_t rows = *wanted;
         if (rows == 0 || rows > std::min<std::uint64_t>(max_tokens, 2 * size + (1 << 16))) {
             return Error{
                 ErrorCode::file_malformed,
@@ -240,19 +238,28 @@ class VocabularyReader {
 
     /// The token that the tokenizer's files name, else the one that config.json does, else what the tokenizer itself
     /// said.
-    void set_special(std::string_view name, TokenId& id) const {
+    Result<void> set_special(std::string_view name, TokenId& id) const {
+        // An end that is no token would be a text without end.
+        const MinusOne minus_one = name == "eos_token" ? MinusOne::is_wrong : MinusOne::is_none;
+        auto ids = read_token_ids(config_, files_.path(config_name_), fmt::format("{}_id", name),
+                                  vocabulary_.tokens.size(), minus_one);
+        if (!ids.ok() && name == "pad_token") {
+            // Real files name tokens for it that were never given a row. Nothing here is ever padded.
+            base::log(base::LogLevel::warning,
+                      fmt::format("{}; the model is taken as one without a token for padding", ids.error().message));
+            ids = std::vector<TokenId>();
+        }
+        PUNA_CHECK(ids);
         for (const auto* file : {&tokenizer_config_, &special_tokens_}) {
             const std::string text = special_text(*file, name);
             const TokenId found = text.empty() ? text::no_token : find_id(vocabulary_, text);
             if (found != text::no_token) {
                 id = found;
-                return;
+                return {};
             }
         }
-        const auto ids = ids_of(config_, fmt::format("{}_id", name));
-        if (id == text::no_token && !ids.empty() && static_cast<std::size_t>(ids.front()) < vocabulary_.tokens.size()) {
-            id = static_cast<TokenId>(ids.front());
-        }
+        if (id == text::no_token && !ids->empty()) id = ids->front();
+        return {};
     }
 
     Result<void> read_special_ids() {
@@ -261,10 +268,10 @@ class VocabularyReader {
         };
         for (TokenId* id : {&vocabulary_.bos, &vocabulary_.eos, &vocabulary_.unk, &vocabulary_.pad})
             drop_beyond(*id);
-        set_special("bos_token", vocabulary_.bos);
-        set_special("eos_token", vocabulary_.eos);
-        set_special("unk_token", vocabulary_.unk);
-        set_special("pad_token", vocabulary_.pad);
+        PUNA_CHECK(set_special("bos_token", vocabulary_.bos));
+        PUNA_CHECK(set_special("eos_token", vocabulary_.eos));
+        PUNA_CHECK(set_special("unk_token", vocabulary_.unk));
+        PUNA_CHECK(set_special("pad_token", vocabulary_.pad));
         if (structure_known_) {
             vocabulary_.add_bos = !before_.empty();
             vocabulary_.add_eos = !after_.empty();
@@ -276,23 +283,19 @@ class VocabularyReader {
 
     /// Several tokens may end a generation. GGUF has names for three.
     Result<void> read_ends() {
+        constexpr std::string_view generation_name = "generation_config.json";
         Metadata generation;
-        PUNA_TRY(const auto file, files_.read_json("generation_config.json"));
+        PUNA_TRY(const auto file, files_.read_json(generation_name));
         if (file) add_values(file->root(), "", generation);
         std::vector<TokenId> ends;
-        for (const Metadata* metadata : {&std::as_const(generation), &config_}) {
-            for (const std::int64_t id : ids_of(*metadata, "eos_token_id")) {
-                if (static_cast<std::size_t>(id) >= vocabulary_.tokens.size()) {
-                    const std::string_view name = metadata == &config_ ? config_name_ : "generation_config.json";
-                    return Error{ErrorCode::file_malformed,
-                                 fmt::format("{}: {} names token {}, but the vocabulary has {}",
-                                             printable_path(files_.path(name)), metadata->describe("eos_token_id"), id,
-                                             vocabulary_.tokens.size()),
-                                 "the tokenizer and the weights are not of the same model"};
-                }
-                ends.push_back(static_cast<TokenId>(id));
-            }
-        }
+        const auto add = [&](const Metadata& metadata, std::string_view name) -> Result<void> {
+            PUNA_TRY(const auto ids, read_token_ids(metadata, files_.path(name), "eos_token_id",
+                                                    vocabulary_.tokens.size(), MinusOne::is_wrong));
+            ends.insert(ends.end(), ids.begin(), ids.end());
+            return {};
+        };
+        PUNA_CHECK(add(generation, generation_name));
+        PUNA_CHECK(add(config_, config_name_));
         for (const TokenId id : ends) {
             const auto& more = vocabulary_.more_ends;
             if (vocabulary_.eos == text::no_token) vocabulary_.eos = id;

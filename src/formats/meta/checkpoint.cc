@@ -147,15 +147,14 @@ Result<void> add_other_parts(const SideFiles& files, std::size_t count, ModelFil
 Result<void> set_vocabulary_size(std::uint64_t rows, ModelFile& model) {
     const MetadataValue* value = model.metadata.find("vocab_size");
     const auto* negative = value == nullptr ? nullptr : std::get_if<std::int64_t>(value);
-    if (value == nullptr || (negative != nullptr && *negative == -1)) {
+    if ((value == nullptr && !model.metadata.unheld.contains("vocab_size")) ||
+        (negative != nullptr && *negative == -1)) {
         if (rows > 0) model.metadata.values["vocab_size"] = rows;
+        if (rows == 0) model.metadata.values.erase("vocab_size");
         return {};
     }
-    auto stated = model.metadata.unsigned_integer("vocab_size");
-    if (stated.ok()) return {};
-    Error error = std::move(stated).error();
-    error.message = fmt::format("{}: {}", printable_path(model.metadata_path), error.message);
-    return error;
+    PUNA_CHECK(in_file(model.metadata_path, model.metadata.unsigned_integer("vocab_size")));
+    return {};
 }
 
 /// The tokenizer lies beside the weights, or in the folder above, where several sizes share it.

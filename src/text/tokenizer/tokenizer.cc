@@ -52,10 +52,26 @@ Result<void> check_lists(const Vocabulary& vocabulary) {
     return {};
 }
 
+Result<std::shared_ptr<const Tokenizer>> make_tokenizer(std::shared_ptr<const Vocabulary> vocabulary) {
+    PUNA_CHECK(check_lists(*vocabulary));
+    switch (vocabulary->family) {
+        case TokenizerFamily::sentencepiece_bpe: return make_sentencepiece_bpe(std::move(vocabulary));
+        case TokenizerFamily::byte_level_bpe: return make_byte_level_bpe(std::move(vocabulary));
+        case TokenizerFamily::none:
+            return Error{ErrorCode::unsupported_tokenizer, "the file holds no vocabulary",
+                         "use a model file that brings its tokenizer"};
+        case TokenizerFamily::other: break;
+    }
+    return Error{ErrorCode::unsupported_tokenizer,
+                 fmt::format("the tokenizer family {} is not known", quoted(vocabulary->family_name)),
+                 "known are SentencePiece BPE (\"llama\") and byte-level BPE (\"gpt2\")"};
+}
+
 }  // namespace
 
 Error malformed_vocabulary(std::string message) {
-    return {ErrorCode::file_malformed, std::move(message), "the file may be damaged or badly converted"};
+    return {ErrorCode::file_malformed, std::move(message),
+            "the file may be damaged or badly converted: fetch it again, or convert it anew"};
 }
 
 std::string quoted(std::string_view token) {
@@ -65,20 +81,13 @@ std::string quoted(std::string_view token) {
 }
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(std::shared_ptr<const Vocabulary> shared) {
-    const Vocabulary& vocabulary = *shared;
-    PUNA_CHECK(check_lists(vocabulary));
-    switch (vocabulary.family) {
-        case TokenizerFamily::sentencepiece_bpe: return make_sentencepiece_bpe(std::move(shared));
-        case TokenizerFamily::byte_level_bpe: return make_byte_level_bpe(std::move(shared));
-        case TokenizerFamily::none:
-            return Error{ErrorCode::unsupported_tokenizer, "the file holds no vocabulary",
-                         "use a model file that brings its tokenizer"};
-        case TokenizerFamily::other: break;
-    }
-    if (vocabulary.why_not) return *vocabulary.why_not;
-    return Error{ErrorCode::unsupported_tokenizer,
-                 fmt::format("the tokenizer family {} is not known", quoted(vocabulary.family_name)),
-                 "known are SentencePiece BPE (\"llama\") and byte-level BPE (\"gpt2\")"};
+    if (shared->family == TokenizerFamily::other && shared->why_not) return *shared->why_not;
+    const std::string origin = shared->origin;
+    auto made = make_tokenizer(std::move(shared));
+    if (made.ok() || origin.empty()) return made;
+    Error error = std::move(made).error();
+    error.message = fmt::format("{}: {}", origin, error.message);
+    return error;
 }
 
 Tokenizer::Tokenizer(std::shared_ptr<const Vocabulary> vocabulary, UserDefined user_defined)
