@@ -135,7 +135,7 @@ std::string ShowCommand::table(const ModelInfo& info, const Memory& memory, cons
     text += "memory\n";
     text += fmt::format("  {:<16}{:>10}  mapped\n", "file", bytes_words(info.file_bytes));
     if (info.assembled_bytes > 0) {
-        text += fmt::format("  {:<16}{:>10}  of several files, put together\n", "matrices",
+        text += fmt::format("  {:<16}{:>10}  of their bytes put together in memory\n", "matrices",
                             bytes_words(info.assembled_bytes));
     }
     if (info.runnable) {

@@ -240,8 +240,8 @@ class TensorDiff {
     }
 
     Result<bool> same_bytes(const FoundTensor& a, const FoundTensor& b, std::uint64_t before) const {
-        const TensorElements x(a);
-        const TensorElements y(b);
+        PUNA_TRY(const TensorElements x, TensorElements::open(a));
+        PUNA_TRY(const TensorElements y, TensorElements::open(b));
         const quant::TypeInfo& type = x.type();
         constexpr std::uint64_t step = chunk_pieces * piece_elements;
         for (std::uint64_t begin = 0; begin < x.count(); begin += step) {
@@ -267,8 +267,8 @@ class TensorDiff {
     Result<WeightDistance> measure(const FoundTensor& a, const FoundTensor& b, std::uint64_t before) {
         scratch_.resize(pool_.size() * 2 * piece_elements);
         const std::uint64_t elements = a.elements();
-        const TensorElements elements_a(a);
-        const TensorElements elements_b(b);
+        PUNA_TRY(const TensorElements elements_a, TensorElements::open(a));
+        PUNA_TRY(const TensorElements elements_b, TensorElements::open(b));
         Sums all;
         for (std::uint64_t begin = 0; begin < elements; begin += chunk_pieces * piece_elements) {
             const std::uint64_t count = std::min(chunk_pieces * piece_elements, elements - begin);

@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "base/try.h"
+
 namespace puna::convert {
 namespace {
 
@@ -53,10 +55,16 @@ void read_values(TensorType type, const std::byte* data, double* out, std::uint6
     }
 }
 
-TensorElements::TensorElements(const formats::FoundTensor& tensor)
-    : tensor_(tensor), type_(quant::type_info(tensor.type)) {
+Result<TensorElements> TensorElements::open(const formats::FoundTensor& tensor) {
+    PUNA_TRY(std::vector<formats::TensorPart> parts, tensor.parts_in_order());
+    return TensorElements(quant::type_info(tensor.type), std::move(parts));
+}
+
+TensorElements::TensorElements(const quant::TypeInfo& type, std::vector<formats::TensorPart> parts)
+    : type_(type), parts_(std::move(parts)) {
     std::uint64_t end = 0;
-    for (const formats::TensorPart& part : tensor.parts) {
+    ends_.reserve(parts_.size());
+    for (const formats::TensorPart& part : parts_) {
         end += part.data.size() / type_.block_bytes * type_.block_elements;
         ends_.push_back(end);
     }
@@ -73,7 +81,7 @@ void TensorElements::read(std::uint64_t first, std::uint64_t count, double* out)
 void TensorElements::release(std::uint64_t first, std::uint64_t count) const {
     std::vector<std::pair<std::span<const std::byte>, const base::FileMapping*>> stretches;
     for_each_stretch(first, count, [&](std::span<const std::byte> bytes, std::size_t part) {
-        const base::FileMapping* mapping = tensor_.parts[part].mapping.get();
+        const base::FileMapping* mapping = parts_[part].mapping.get();
         if (mapping != nullptr) stretches.emplace_back(bytes, mapping);
     });
     std::sort(stretches.begin(), stretches.end(),

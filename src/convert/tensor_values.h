@@ -25,12 +25,13 @@ bool has_values(quant::TensorType type);
 /// The `count` elements (whole blocks) at `data` as doubles, which is exact but for integers beyond 2^53.
 void read_values(quant::TensorType type, const std::byte* data, double* out, std::uint64_t count);
 
-/// A tensor's elements in their order, wherever its parts lie. The tensor must outlive it.
+/// A tensor's elements in their order, wherever its parts lie. Of a tensor that does not lie in order it holds a copy,
+/// so that only as many of those are in memory as there are of these.
 class TensorElements {
   public:
-    explicit TensorElements(const formats::FoundTensor& tensor);
+    /// Errors: out_of_memory.
+    static Result<TensorElements> open(const formats::FoundTensor& tensor);
 
-    const formats::FoundTensor& tensor() const { return tensor_; }
     const quant::TypeInfo& type() const { return type_; }
     std::uint64_t count() const { return ends_.empty() ? 0 : ends_.back(); }
 
@@ -42,7 +43,7 @@ class TensorElements {
         for (; count > 0; ++part) {
             const std::uint64_t begin = part == 0 ? 0 : ends_[part - 1];
             const std::uint64_t size = std::min(count, ends_[part] - first);
-            const auto data = tensor_.parts[part].data;
+            const auto data = parts_[part].data;
             if (size > 0) visit(data.subspan(bytes_of(type_, first - begin), bytes_of(type_, size)), part);
             first += size;
             count -= size;
@@ -55,8 +56,10 @@ class TensorElements {
     void release(std::uint64_t first, std::uint64_t count) const;
 
   private:
-    const formats::FoundTensor& tensor_;
+    TensorElements(const quant::TypeInfo& type, std::vector<formats::TensorPart> parts);
+
     const quant::TypeInfo& type_;
+    std::vector<formats::TensorPart> parts_;
     std::vector<std::uint64_t> ends_;  // [parts]: of each the element behind it
 };
 

@@ -90,8 +90,9 @@ class Verifier {
             const quant::TypeInfo& type = quant::type_info(model_.tensors[i].type);
             std::uint64_t element = 0;
             for (const TensorPart& part : model_.tensors[i].parts) {
-                if (part.mapping.get() == &mapping) places.push_back({i, &part, element});
-                element += part.data.size() / type.block_bytes * type.block_elements;
+                const bool here = part.mapping.get() == &mapping && part.view == nullptr;
+                if (here) places.push_back({i, &part, element});
+                element += part.bytes() / type.block_bytes * type.block_elements;
             }
         }
         std::sort(places.begin(), places.end(),
@@ -140,15 +141,18 @@ class Verifier {
         return {};
     }
 
-    /// What a reader put together in memory lies in no file, and in no digest.
+    /// What lies in no file, or not in order there: it goes into no digest, or did as bytes between tensors.
     Result<void> scan_copies() {
         mapping_ = nullptr;
         for (std::size_t i = 0; i < model_.tensors.size(); ++i) {
             const quant::TypeInfo& type = quant::type_info(model_.tensors[i].type);
             std::uint64_t element = 0;
             for (const TensorPart& part : model_.tensors[i].parts) {
-                if (part.mapping == nullptr && may_be_non_finite(type.type)) PUNA_CHECK(scan({i, &part, element}));
-                element += part.data.size() / type.block_bytes * type.block_elements;
+                if ((part.mapping == nullptr || part.view != nullptr) && may_be_non_finite(type.type)) {
+                    PUNA_TRY(const TensorPart copy, part.in_order());
+                    PUNA_CHECK(scan({i, &copy, element}));
+                }
+                element += part.bytes() / type.block_bytes * type.block_elements;
             }
         }
         return {};

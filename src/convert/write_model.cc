@@ -38,9 +38,9 @@ float largest_storable(TensorType type) {
 /// whole number of blocks in both types.
 class Conversion {
   public:
-    Conversion(const PlannedTensor& tensor, base::ThreadPool& pool)
+    Conversion(const PlannedTensor& tensor, TensorElements source, base::ThreadPool& pool)
         : tensor_(tensor),
-          source_(*tensor.source),
+          source_(std::move(source)),
           from_(source_.type()),
           to_(quant::type_info(tensor.type)),
           pool_(pool),
@@ -267,7 +267,8 @@ class ModelWriter {
 
   private:
     Result<void> write(const PlannedTensor& tensor) {
-        Conversion conversion(tensor, pool_);
+        PUNA_TRY(TensorElements source, TensorElements::open(*tensor.source));
+        Conversion conversion(tensor, std::move(source), pool_);
         constexpr std::uint64_t chunk = piece_elements * pieces_to_write;
         for (std::uint64_t first = 0; first < conversion.elements(); first += chunk) {
             const std::uint64_t count = std::min(chunk, conversion.elements() - first);

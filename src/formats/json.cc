@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -19,6 +20,34 @@ namespace ondemand = simdjson::ondemand;
 struct JsonDocument::Strings {
     ondemand::parser parser;  // holds the unescaped strings
 };
+
+namespace {
+
+/// Where the text has begun more than `most` values and keys; nullopt if it does not. What is no JSON may be miscounted
+/// from its first fault on, where the reader stops.
+std::optional<std::size_t> find_excess(std::string_view text, std::size_t most) {
+    if (text.size() <= most) return std::nullopt;  // none is shorter than a byte
+    std::size_t values = 1;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        switch (text[at]) {
+            case '"':
+                for (++at; at < text.size() && text[at] != '"'; ++at)
+                    if (text[at] == '\\') ++at;
+                break;
+            case '\\': ++at; break;  // no JSON out here, but simdjson does not take a quote behind it for one either
+            case '{':
+            case '[':
+            case ':':
+            case ',':
+                if (++values > most) return at;
+                break;
+            default: break;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
 
 /// Goes through all of the text with simdjson and notes what it meets.
 class JsonReader {
@@ -94,9 +123,6 @@ class JsonReader {
         const std::uint64_t at = place(v);
         if (depth > JsonDocument::max_depth) {
             return problem(fmt::format("is nested more than {} deep", JsonDocument::max_depth), at);
-        }
-        if (document_.nodes_.size() >= JsonDocument::max_values) {
-            return problem(fmt::format("holds more than {} values", JsonDocument::max_values), at);
         }
         ondemand::json_type type;
         if (const auto error = v.type().get(type)) return failed(error, at);
@@ -199,16 +225,23 @@ JsonDocument& JsonDocument::operator=(JsonDocument&&) noexcept = default;
 JsonDocument::~JsonDocument() = default;
 
 Result<JsonDocument> JsonDocument::parse(std::span<const std::byte> text, std::string_view path, std::string_view field,
-                                         std::uint64_t base) {
+                                         std::uint64_t base, std::size_t most_values) {
     if (text.size() > max_bytes) {
         return Error{ErrorCode::file_malformed,
                      fmt::format("{}: {} has {} bytes; at most {} are allowed (at byte {})", printable_path(path),
                                  field, text.size(), max_bytes, base),
                      "the file is damaged, or not what its name says"};
     }
+    const std::string_view characters(reinterpret_cast<const char*>(text.data()), text.size());
+    if (const auto excess = find_excess(characters, most_values)) {
+        return Error{ErrorCode::file_malformed,
+                     fmt::format("{}: {} holds more than {} values (at byte {})", printable_path(path), field,
+                                 most_values, base + *excess),
+                     "the file is damaged, or not what its name says"};
+    }
     JsonDocument document;
     document.path_ = path;
-    simdjson::padded_string padded(reinterpret_cast<const char*>(text.data()), text.size());
+    simdjson::padded_string padded(characters);
     if (padded.data() == nullptr) {
         return Error{ErrorCode::out_of_memory, fmt::format("{}: not enough memory for its JSON", printable_path(path)),
                      "close other programs, or use a machine with more memory"};

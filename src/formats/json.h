@@ -78,12 +78,13 @@ class JsonDocument {
   public:
     static constexpr std::size_t max_depth = 64;
     static constexpr std::size_t max_bytes = std::size_t{256} << 20;
-    static constexpr std::size_t max_values = std::size_t{1} << 24;  // keys counted too
+    static constexpr std::size_t max_values = std::size_t{1} << 24;  // keys counted too, and an empty object as two
 
     /// Copies what it needs of `text`. `path` and `base`, the text's place in its file, are for messages; `field` names
-    /// the whole in them. Errors: file_malformed, out_of_memory.
+    /// the whole in them. A text of more than `most_values` values is refused before anything is made of it. Errors:
+    /// file_malformed, out_of_memory.
     static Result<JsonDocument> parse(std::span<const std::byte> text, std::string_view path, std::string_view field,
-                                      std::uint64_t base = 0);
+                                      std::uint64_t base = 0, std::size_t most_values = max_values);
     JsonDocument(JsonDocument&&) noexcept;
     JsonDocument& operator=(JsonDocument&&) noexcept;
     ~JsonDocument();

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <new>
 #include <numeric>
+#include <stdexcept>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -229,8 +230,42 @@ std::uint64_t FoundTensor::elements() const {
 std::uint64_t FoundTensor::bytes() const {
     std::uint64_t sum = 0;
     for (const TensorPart& part : parts)
-        sum += part.data.size();
+        sum += part.bytes();
     return sum;
+}
+
+Result<TensorPart> TensorPart::in_order() const {
+    if (view == nullptr) return *this;
+    try {
+        auto copy = std::make_shared<std::vector<std::byte>>(view->bytes());
+        const auto release = [&] {
+            if (mapping != nullptr) mapping->release_pages(data);
+        };
+        copy_in_order(*view, data, copy->data(), release);
+        release();
+        return TensorPart{*copy, nullptr, copy};
+    } catch (const std::bad_alloc&) {
+    } catch (const std::length_error&) {
+    }
+    return Error{ErrorCode::out_of_memory,
+                 fmt::format("not enough memory for {} bytes of a tensor whose elements do not lie in their order",
+                             view->bytes()),
+                 "close other programs, or use a machine with more memory"};
+}
+
+bool FoundTensor::in_order() const {
+    return !arrange && std::all_of(parts.begin(), parts.end(), [](const TensorPart& p) { return p.view == nullptr; });
+}
+
+Result<std::vector<TensorPart>> FoundTensor::parts_in_order() const {
+    std::vector<TensorPart> ordered;
+    ordered.reserve(parts.size());
+    for (const TensorPart& part : parts) {
+        PUNA_TRY(TensorPart made, part.in_order());
+        ordered.push_back(std::move(made));
+    }
+    if (arrange) return arrange(ordered);
+    return ordered;
 }
 
 std::string FoundTensor::describe() const {

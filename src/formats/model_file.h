@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/file_mapping.h"
+#include "formats/strided_view.h"
 #include "puna/error.h"
 #include "quant/tensor_type.h"
 #include "text/vocabulary.h"
@@ -51,15 +53,23 @@ class Metadata {
     std::string describe(std::string_view key) const;
 };
 
-/// A contiguous piece of a tensor, whole blocks, in a mapped file or in memory.
+/// A piece of a tensor, whole blocks, in a mapped file or in memory. Where there is a `view`, `data` is what its
+/// elements lie in, from the first to the last; without one they are the elements, in their order.
 struct TensorPart {
     std::span<const std::byte> data;
     std::shared_ptr<const base::FileMapping> mapping;           // keeps `data` alive; null for data in memory
     std::shared_ptr<const std::vector<std::byte>> memory = {};  // keeps `data` alive that lie in no file
+    std::shared_ptr<const StridedView> view = {};
+
+    /// Of the elements.
+    std::uint64_t bytes() const { return view == nullptr ? data.size() : view->bytes(); }
+    /// The part without a view; with one, its elements copied into memory. Errors: out_of_memory.
+    Result<TensorPart> in_order() const;
 };
 
-/// A tensor under the name found. Most have one part; a tensor that its format splits over files, or whose rows stand
-/// in another order, has several, in the order of its elements.
+/// A tensor under the name found. Most have one part; a tensor that its format splits over files has several. Unless
+/// `in_order` says so, the parts are not the elements in their order: ask `parts_in_order`, which does the work, and
+/// whose result lives as long as the caller needs it. So a model can be read tensor by tensor in little memory.
 struct FoundTensor {
     std::string name;
     quant::TensorType type;
@@ -69,6 +79,14 @@ struct FoundTensor {
     /// The model lies in several files, and each part is a tensor of `shape` from one of them: slices along an axis
     /// that the family knows, or copies.
     bool unmerged = false;
+    /// Makes parts in the order of the elements out of `parts` (which have no view then); null: they are.
+    using Arrange = std::function<std::vector<TensorPart>(const std::vector<TensorPart>& parts)>;
+    Arrange arrange = {};
+
+    bool in_order() const;
+    /// Parts whose data, one behind the other, are the elements. Those with a view are copied into memory. Errors:
+    /// out_of_memory.
+    Result<std::vector<TensorPart>> parts_in_order() const;
 
     /// That lie in the files: of an unmerged tensor, those of all its parts.
     std::uint64_t elements() const;

@@ -11,8 +11,9 @@
 
 namespace puna::formats {
 
-// puna's own, far above what real files hold.
+// puna's own, far above what real files hold: they bound time and memory for hostile ones.
 inline constexpr std::size_t max_dimensions = 16;
+inline constexpr std::size_t max_tensors = 131'072;
 
 struct TensorFile {
     std::shared_ptr<const base::FileMapping> mapping;

@@ -1,5 +1,6 @@
 #include "models/gguf_form.h"
 
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -61,18 +62,22 @@ void GgufForm::add(std::string name, const FoundTensor& tensor) {
 void GgufForm::add_interleaved(std::string name, const FoundTensor& tensor, std::int64_t heads, std::int64_t rotated) {
     add(std::move(name), tensor);
     FoundTensor& turned = form_->tensors.back();
-    const TensorPart whole = turned.parts.front();
     const auto rows = static_cast<std::size_t>(tensor.shape.front());
-    const std::size_t row_bytes = whole.data.size() / rows;
     const std::size_t head_rows = rows / static_cast<std::size_t>(heads);
     const std::size_t half = static_cast<std::size_t>(rotated) / 2;
-    turned.parts.clear();
-    turned.parts.reserve(rows);
-    for (std::size_t row = 0; row < rows; ++row) {
-        const std::size_t in_head = row % head_rows;
-        const std::size_t from = in_head < 2 * half ? row - in_head + in_head / 2 + in_head % 2 * half : row;
-        turned.parts.push_back({whole.data.subspan(from * row_bytes, row_bytes), whole.mapping, whole.memory});
-    }
+    assert(turned.parts.size() == 1 && !turned.arrange);
+    turned.arrange = [=](const std::vector<TensorPart>& parts) {
+        const TensorPart& whole = parts.front();
+        const std::size_t row_bytes = whole.data.size() / rows;
+        std::vector<TensorPart> turned_rows;
+        turned_rows.reserve(rows);
+        for (std::size_t row = 0; row < rows; ++row) {
+            const std::size_t in_head = row % head_rows;
+            const std::size_t from = in_head < 2 * half ? row - in_head + in_head / 2 + in_head % 2 * half : row;
+            turned_rows.push_back({whole.data.subspan(from * row_bytes, row_bytes), whole.mapping, whole.memory});
+        }
+        return turned_rows;
+    };
 }
 
 void GgufForm::add(std::string name, const std::vector<float>& values) {

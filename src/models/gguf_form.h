@@ -28,7 +28,7 @@ class GgufForm {
     /// A tensor of the source.
     void add(std::string name, const formats::FoundTensor& tensor);
     /// A projection to `heads` heads whose rotated pairs stand in halves, (i, i + half) of each head's first `rotated`
-    /// rows; GGUF's stand side by side. The shape must have been checked.
+    /// rows; GGUF's stand side by side. The shape must have been checked; the tensor is one part.
     void add_interleaved(std::string name, const formats::FoundTensor& tensor, std::int64_t heads,
                          std::int64_t rotated);
     /// A tensor that the source does not hold, [values].

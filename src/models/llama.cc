@@ -225,10 +225,11 @@ Result<std::shared_ptr<const Model>> Llama::create(std::shared_ptr<const formats
     model->file_ = std::move(merged.file);
     model->assembled_bytes_ = merged.assembled_bytes;
     if (merged.assembled_bytes > 0) {
-        base::log(base::LogLevel::warning,
-                  fmt::format("{}: {} bytes of weights lie in several files by columns, and were put together in "
-                              "memory; `puna convert` makes one file of them",
-                              model->file_->path, merged.assembled_bytes));
+        base::log(
+            base::LogLevel::warning,
+            fmt::format("{}: {} bytes of weights do not lie in the order of their elements, and were put together "
+                        "in memory; `puna convert` makes a file that is used in place",
+                        model->file_->path, merged.assembled_bytes));
     }
     PUNA_TRY(const HyperParameters h, read_hyper_parameters(*model->file_));
     llama::report_defaults(*model->file_, h);

@@ -1,4 +1,4 @@
-// Puts a model together whose tensors lie in pieces in several files.
+// Puts a model together whose tensors lie in pieces in several files, or not in the order of their elements.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@ namespace puna::models {
 /// Which axis the pieces of a matrix follow one another on. Vectors are not cut: each file has a copy.
 enum class Cut { rows, columns };
 
-/// What becomes of matrices that are cut by columns.
+/// What becomes of matrices that are cut by columns, and of tensors that do not lie in order.
 enum class SplitRows {
     assembled,  // copied into memory, whole: to compute with
-    in_pieces,  // a part for each piece of a row, where it lies: to read from end to end
+    in_pieces,  // left where they lie: FoundTensor::parts_in_order has them, to read one after the other
 };
 
 struct MergedFile {
@@ -24,7 +24,7 @@ struct MergedFile {
 };
 
 /// `cut_of`: of an unmerged matrix of the file. Matrices that are cut by rows stay where they lie, a part for each
-/// piece. A file without unmerged tensors is given back as it is. Errors: file_malformed (copies of a vector that
+/// piece. A file that needs nothing of this is given back as it is. Errors: file_malformed (copies of a vector that
 /// differ, a tensor that is neither vector nor matrix), out_of_memory, file_changed.
 Result<MergedFile> merge_parts(std::shared_ptr<const formats::ModelFile> file,
                                Cut (*cut_of)(const formats::ModelFile& file, const formats::FoundTensor& tensor),

@@ -34,7 +34,7 @@ class Model {
   public:
     virtual ~Model() = default;
     const Dimensions& dimensions() const { return dimensions_; }
-    /// With every tensor whole, where it lay in pieces in several files.
+    /// With every tensor whole and in order, where it lay in pieces in several files or otherwise.
     const formats::ModelFile& file() const { return *file_; }
     std::shared_ptr<const formats::ModelFile> shared_file() const { return file_; }
     /// Of weights that had to be put together in memory; the others are used in place.
@@ -74,9 +74,9 @@ class Model {
 Result<std::shared_ptr<const Model>> create_model(std::shared_ptr<const formats::ModelFile> file);
 /// Whether values that a file leaves out, and are taken for granted, are printed; create_model prints them.
 enum class Defaults { reported, silent };
-/// The model as a GGUF file would hold it: names, metadata and the order of rows as GGUF has them, the data in place (a
-/// tensor may come in many parts). A file of that dialect is given back as it is. Errors: those of create_model, and
-/// unsupported_tokenizer.
+/// The model as a GGUF file would hold it: names, metadata and the order of rows as GGUF has them, the data in place
+/// (ask for a tensor's parts_in_order). A file of that dialect is given back as it is. Errors: those of create_model,
+/// and unsupported_tokenizer.
 Result<std::shared_ptr<const formats::ModelFile>> in_gguf_dialect(std::shared_ptr<const formats::ModelFile> file,
                                                                   Defaults defaults = Defaults::reported);
 /// A model as the formats before GGUF hold it, and what they cannot say of it ("norm epsilon 1e-05"), for people.

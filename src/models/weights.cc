@@ -82,6 +82,7 @@ Result<StackedMatrix> find_matrix(const formats::ModelFile& file, const std::str
     const quant::TypeInfo& type = quant::type_info(tensor->type);
     const auto row_bytes = static_cast<std::size_t>(columns) / type.block_elements * type.block_bytes;
     StackedMatrix matrix = {.stacked = {}, .type = tensor->type, .rows = rows, .columns = columns};
+    if (!tensor->in_order()) return matrix;
     for (const formats::TensorPart& part : tensor->parts) {
         if (part.data.size() % row_bytes != 0) return StackedMatrix{{}, tensor->type, rows, columns};
         const auto part_rows = static_cast<std::int64_t>(part.data.size() / row_bytes);
@@ -93,7 +94,8 @@ Result<StackedMatrix> find_matrix(const formats::ModelFile& file, const std::str
 Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std::string& name, std::int64_t count) {
     PUNA_TRY(const formats::FoundTensor* tensor, find_tensor(file, name, {static_cast<std::uint64_t>(count)}));
     std::vector<float> values(static_cast<std::size_t>(count));
-    quant::type_info(tensor->type).to_float(tensor->parts[0].data.data(), values.data(), values.size());
+    PUNA_TRY(const std::vector<formats::TensorPart> parts, tensor->parts_in_order());
+    quant::type_info(tensor->type).to_float(parts[0].data.data(), values.data(), values.size());
     return values;
 }
 

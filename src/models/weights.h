@@ -17,7 +17,7 @@ namespace puna::models {
 
 /// A matrix whose rows lie in one place, or in several, one after the other. Borrows the data.
 struct StackedMatrix {
-    std::vector<kernels::WeightMatrix> stacked;  // none where rows lie in pieces: then only the shape is known
+    std::vector<kernels::WeightMatrix> stacked;  // none where rows do not lie in order: then only the shape is known
 
     quant::TensorType type = quant::TensorType::F32;
     std::int64_t rows = 0;

@@ -428,6 +428,16 @@ std::vector<Malformed> cases() {
     return all;
 }
 
+// The same tensor under ever new names takes few bytes of the file.
+std::string many_names(std::size_t count) {
+    std::string items;
+    for (std::size_t i = 0; i < count; ++i) {
+        items += string(std::to_string(i));
+        items += i == 0 ? tensor(storage("FloatStorage", "0", 6), 0, {6}, {1}) + "q\x07" : "h\x07";
+    }
+    return of(dict({items}));
+}
+
 class PyTorchMalformedTest : public ::testing::TestWithParam<Malformed> {};
 
 TEST_P(PyTorchMalformedTest, GivesAnErrorWithFieldAndOffset) {
@@ -440,6 +450,13 @@ TEST_P(PyTorchMalformedTest, GivesAnErrorWithFieldAndOffset) {
 
 INSTANTIATE_TEST_SUITE_P(All, PyTorchMalformedTest, ::testing::ValuesIn(cases()),
                          [](const auto& param) { return param.param.name; });
+
+TEST(PyTorchHostile, MoreTensorsThanAnyModelHasAreRefused) {
+    const support::TempFolder folder;
+    const std::string bytes = many_names(131'073);
+    expect_malformed(folder.write("many.pth", std::string_view(bytes)), ErrorCode::file_malformed,
+                     "tensor '131072' is one more than the 131072 that are allowed", "many.pth", 64 * bytes.size());
+}
 
 TEST(PyTorchHostile, TruncationAtEveryByteIsAnError) {
     const support::MemoryFile file;

@@ -161,6 +161,49 @@ TEST(SafetensorsHostileTest, TruncationAtEveryByteIsAnError) {
     }
 }
 
+/// A header of `count` empty tensors that are one like another.
+std::string empty_tensors(std::size_t count) {
+    std::string header = "{";
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i > 0) header += ',';
+        header += fmt::format(R"("{}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", i);
+    }
+    return header + '}';
+}
+
+TEST(SafetensorsHostileTest, MoreTensorsThanAnyModelHasAreRefused) {
+    const support::TempFolder folder;
+    const auto write = [&](const std::string& header) {
+        return folder.write("many.safetensors", safetensors_image(header, 0));
+    };
+    // The header's values take 32 bytes each.
+    expect_malformed(write(empty_tensors(131'073)), ErrorCode::file_malformed, "header holds more than 131072 tensors",
+                     "many.safetensors", std::size_t{128} << 20);
+    EXPECT_EQ(must(read_model_file(write(empty_tensors(131'072))))->tensors.size(), 131'072U);
+}
+
+// Nothing is made of a header before its values are counted: neither of this one's 3 million, nor of its last key.
+TEST(SafetensorsHostileTest, MoreValuesThanTheMostTensorsHaveAreRefused) {
+    const support::TempFolder folder;
+    std::string tensors = empty_tensors(300'000);
+    tensors.replace(tensors.size() - 1, 1, R"(,"0":{}})");
+    for (const std::string& header : {tensors, R"({"a":[)" + std::string(3'000'000, ',') + "]}"}) {
+        expect_malformed(folder.write("many.safetensors", safetensors_image(header, 0)), ErrorCode::file_malformed,
+                         "header holds more than 2097152 values", "many.safetensors", safetensors_allowance);
+    }
+}
+
+TEST(SafetensorsHostileTest, WhatLooksLikeValuesInATextCountsAsOne) {
+    const support::TempFolder folder;
+    std::string text;
+    for (std::size_t i = 0; i < 1'000'000; ++i)
+        text += R"(\",{[:)";
+    const std::string header =
+        R"({"__metadata__":{"x":")" + text + R"("},"a":{"dtype":"U8","shape":[1],)" + R"("data_offsets":[0,1]}})";
+    EXPECT_EQ(must(read_model_file(folder.write("text.safetensors", safetensors_image(header, 1))))->tensors.size(),
+              1U);
+}
+
 // A sparse file has room for what it claims.
 TEST(SafetensorsHostileTest, AHeaderOf100MillionZerosIsRefusedSoon) {
     const support::TempFolder folder;

@@ -23,7 +23,7 @@ std::vector<std::byte> bytes_of(const std::string& text) {
 
 std::string text_of(const FoundTensor& tensor) {
     std::string text;
-    for (const formats::TensorPart& part : tensor.parts)
+    for (const formats::TensorPart& part : must(tensor.parts_in_order()))
         text.append(reinterpret_cast<const char*>(part.data.data()), part.data.size());
     return text;
 }
@@ -75,10 +75,43 @@ TEST(MergeParts, PiecesOfRowsMayStayWhereTheyAre) {
     const auto source = model();
     const MergedFile merged = must(merge_parts(source, cut_of, SplitRows::in_pieces));
     const FoundTensor& columns = *merged.file->find_tensor("columns");
-    ASSERT_EQ(columns.parts.size(), 4U);
+    EXPECT_EQ(columns.parts.size(), 2U);  // no list of pieces is kept
+    EXPECT_FALSE(columns.in_order());
+    const auto pieces = must(columns.parts_in_order());
+    ASSERT_EQ(pieces.size(), 4U);
     EXPECT_EQ(text_of(columns), "aaacccbbbddd");
-    EXPECT_EQ(columns.parts[2].data.data(), source->tensors[1].parts[0].data.data() + 3);
+    EXPECT_EQ(pieces[2].data.data(), source->tensors[1].parts[0].data.data() + 3);
+    EXPECT_EQ(columns.bytes(), 12U);
     EXPECT_EQ(merged.assembled_bytes, 0U);
+}
+
+/// Of a file whose tensors are transposed.
+TEST(MergeParts, ViewsArePutInOrderToComputeWithAndElseWhereTheyAreRead) {
+    const auto transpose = [](FoundTensor found) {
+        const bool vector = found.shape.size() == 1;
+        for (formats::TensorPart& part : found.parts) {
+            part.view = std::make_shared<const formats::StridedView>(formats::StridedView{
+                found.shape, vector ? std::vector<std::uint64_t>{1} : std::vector<std::uint64_t>{1, 2}, 1});
+        }
+        return found;
+    };
+    auto source = std::make_shared<ModelFile>();
+    source->tensors.push_back(transpose(tensor("rows", {2, 3}, {"ababab", "cdcdcd"})));
+    source->tensors.push_back(transpose(tensor("columns", {2, 3}, {"ababab", "cdcdcd"})));
+    source->tensors.push_back(transpose(tensor("vector", {4}, {"same", "same"})));
+    source->tensors.push_back(transpose(tensor("whole", {2, 3}, {"xyxyxy"})));
+    source->tensors.back().unmerged = false;
+    source->index_tensors();
+    for (const SplitRows split_rows : {SplitRows::assembled, SplitRows::in_pieces}) {
+        const MergedFile merged = must(merge_parts(source, cut_of, split_rows));
+        for (const FoundTensor& found : merged.file->tensors)
+            EXPECT_EQ(found.in_order(), split_rows == SplitRows::assembled) << found.name;
+        EXPECT_EQ(text_of(*merged.file->find_tensor("rows")), "aaabbbcccddd");
+        EXPECT_EQ(text_of(*merged.file->find_tensor("columns")), "aaacccbbbddd");
+        EXPECT_EQ(text_of(*merged.file->find_tensor("vector")), "same");
+        EXPECT_EQ(text_of(*merged.file->find_tensor("whole")), "xxxyyy");
+        EXPECT_EQ(merged.assembled_bytes, split_rows == SplitRows::assembled ? 34U : 0U);
+    }
 }
 
 TEST(MergeParts, WholeFilesAreGivenBackAsTheyAre) {

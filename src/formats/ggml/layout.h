@@ -71,7 +71,7 @@ inline constexpr std::string_view embedding_length_key = "n_embd";
 inline constexpr std::string_view file_type_key = "ftype";
 
 // puna's own, far above what real files hold: they bound time and memory for hostile ones.
-inline constexpr std::uint32_t max_tokens = std::uint32_t{1} << 24;
+inline constexpr std::uint32_t max_tokens = std::uint32_t{1} << 20;
 inline constexpr std::uint32_t max_token_bytes = 65'535;
 inline constexpr std::uint32_t max_name_bytes = 256;
 inline constexpr std::uint32_t max_dimensions = 4;

@@ -112,11 +112,13 @@ class HeaderReader {
     Result<void> read_vocabulary_size(std::uint32_t count, std::uint64_t at) {
         header_.tokens = count;
         const std::uint64_t token_bytes = container_.has_scores() ? 8 : 4;  // of an empty one
-        if (count <= max_tokens && count <= cursor_.remaining() / token_bytes) return {};
-        return cursor_.malformed(header_field(vocabulary_size_key),
-                                 fmt::format("is {}, but the file ends {} bytes on (at most {} are allowed)", count,
-                                             cursor_.remaining(), max_tokens),
-                                 at);
+        const Field field = header_field(vocabulary_size_key);
+        if (count > max_tokens) {
+            return cursor_.malformed(field, fmt::format("is {}; at most {} are allowed", count, max_tokens), at);
+        }
+        if (count <= cursor_.remaining() / token_bytes) return {};
+        const auto problem = fmt::format("is {}, but the file ends {} bytes on", count, cursor_.remaining());
+        return cursor_.malformed(field, problem, at);
     }
 
     Result<void> read_file_type(std::uint32_t value, std::uint64_t at) {

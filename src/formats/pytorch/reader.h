@@ -17,7 +17,7 @@ namespace puna::formats::pytorch {
 /// Whether the bytes begin like one of the two.
 bool is_pytorch(std::span<const std::byte> bytes);
 
-/// Tensors whose elements lie in their order are used where they are; others are copied into memory.
+/// Tensors whose elements lie in their order are used where they are; others have a view.
 /// Errors: file_malformed, unsupported_format (what is no plain collection of tensors by name, compressed entries,
 /// big-endian files), file_changed.
 Result<TensorFile> read_file(const std::shared_ptr<const base::FileMapping>& mapping);

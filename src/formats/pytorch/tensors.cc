@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "base/checked.h"
-#include "base/log.h"
 #include "base/try.h"
 #include "formats/malformed.h"
 #include "formats/tensor_file.h"
@@ -100,33 +98,6 @@ class StorageCollector {
     Storages storages_;
 };
 
-/// Copies a view's elements into row-major order. Shape and strides, outermost first, count elements of `bytes` bytes.
-void copy_view(const std::byte* from, const std::vector<std::uint64_t>& shape,
-               const std::vector<std::uint64_t>& strides, std::size_t bytes, std::byte* to) {
-    const std::uint64_t columns = shape.back();
-    const std::uint64_t step = strides.back() * bytes;
-    std::vector<std::uint64_t> index(shape.size() - 1);
-    while (true) {
-        if (step == bytes) {
-            std::memcpy(to, from, columns * bytes);
-        } else {
-            for (std::uint64_t i = 0; i < columns; ++i)
-                std::memcpy(to + i * bytes, from + i * step, bytes);
-        }
-        to += columns * bytes;
-        std::size_t axis = index.size();
-        while (axis > 0) {
-            --axis;
-            from += strides[axis] * bytes;
-            if (++index[axis] < shape[axis]) break;
-            from -= strides[axis] * shape[axis] * bytes;
-            index[axis] = 0;
-            if (axis == 0) return;
-        }
-        if (index.empty()) return;
-    }
-}
-
 class TensorReader {
   public:
     TensorReader(const Storages& storages, const std::shared_ptr<const base::FileMapping>& mapping,
@@ -148,18 +119,15 @@ class TensorReader {
                 return unsupported(path_, fmt::format("{}, {} is {}, and no tensor", field_, what_, value.describe()),
                                    value.offset());
             }
+            if (tensors.size() == max_tensors) {
+                return fail(fmt::format("{} is one more than the {} that are allowed", what_, max_tensors), value);
+            }
             PUNA_TRY(FoundTensor tensor, read_tensor(value));
             tensor.name = key.text();
             tensors.push_back(std::move(tensor));
         }
         if (tensors.empty()) {
             return unsupported(path_, fmt::format("{} holds no tensors by name", field_), root.offset());
-        }
-        if (copied_bytes_ > 0) {
-            base::log(
-                base::LogLevel::warning,
-                fmt::format("{}: the rows of {} tensors lie in pieces, and were put together in memory ({} bytes)",
-                            printable_path(path_), copied_tensors_, copied_bytes_));
         }
         return tensors;
     }
@@ -284,7 +252,7 @@ class TensorReader {
         return counts;
     }
 
-    /// Where the elements lie, or a copy of them in their order.
+    /// Where the elements lie, and how where they are not in their order.
     Result<TensorPart> find_part(const PickleValue& call, const Storage& storage, const FoundTensor& tensor,
                                  std::uint64_t offset, std::vector<std::uint64_t> strides) {
         const std::uint64_t size = quant::type_info(tensor.type).block_bytes;
@@ -318,10 +286,8 @@ class TensorReader {
         if (bytes > mapping_->bytes().size() - copied_bytes_)
             return refuse_copy("is one of many views of the same", call);
         copied_bytes_ += bytes;
-        ++copied_tensors_;
-        auto memory = std::make_shared<std::vector<std::byte>>(bytes);
-        copy_view(storage.data.data() + offset * size, tensor.shape, strides, size, memory->data());
-        return TensorPart{*memory, nullptr, memory};
+        const auto view = std::make_shared<const StridedView>(StridedView{tensor.shape, std::move(strides), size});
+        return TensorPart{storage.data.subspan(offset * size, (*last - offset + 1) * size), mapping_, nullptr, view};
     }
 
     Error refuse_copy(std::string_view why, const PickleValue& call) const {
@@ -332,9 +298,8 @@ class TensorReader {
     const std::shared_ptr<const base::FileMapping>& mapping_;
     std::string_view path_;
     std::string_view field_;
-    std::string what_;  // the tensor that is read
-    std::uint64_t copied_bytes_ = 0;
-    std::uint64_t copied_tensors_ = 0;
+    std::string what_;                // the tensor that is read
+    std::uint64_t copied_bytes_ = 0;  // that views take once they are copied
 };
 
 }  // namespace

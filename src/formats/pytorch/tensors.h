@@ -32,7 +32,7 @@ using Storages = std::unordered_map<std::string_view, Storage>;
 Result<Storages> collect_storages(const Pickle& pickle, std::string_view path, std::string_view field);
 
 /// The tensors of the dict that the pickle is, or that it holds under 'state_dict' or 'model', in its order. `storages`
-/// have their data, in `mapping`. Tensors whose elements do not lie in row-major order are copied into memory.
+/// have their data, in `mapping`. Tensors whose elements do not lie in row-major order have a view.
 /// Errors: file_malformed, unsupported_format.
 Result<std::vector<FoundTensor>> read_tensors(const Pickle& pickle, const Storages& storages,
                                               const std::shared_ptr<const base::FileMapping>& mapping,

@@ -26,6 +26,9 @@ using quant::TensorType;
 
 constexpr std::string_view metadata_key = "__metadata__";
 constexpr std::uint64_t size_bytes = sizeof(std::uint64_t);  // of the header's size
+// In the header, keys too: room for the most tensors in up to five dimensions each.
+constexpr std::size_t max_values = std::size_t{1} << 21;
+static_assert(max_values / max_tensors >= 11 + 5);
 
 constexpr std::array<std::pair<std::string_view, TensorType>, 15> types = {{
     {"F64", TensorType::F64},
@@ -232,15 +235,19 @@ Result<void> place(std::vector<Entry>& entries, std::uint64_t data_begin,
 
 Result<TensorFile> read_mapped(const std::shared_ptr<const base::FileMapping>& mapping) {
     PUNA_TRY(const auto header, find_header(*mapping));
-    PUNA_TRY(const JsonDocument document, JsonDocument::parse(header, mapping->path(), "header", size_bytes));
+    PUNA_TRY(const JsonDocument document,
+             JsonDocument::parse(header, mapping->path(), "header", size_bytes, max_values));
     TensorFile file = {.mapping = mapping, .format = "safetensors", .tensors = {}};
     std::vector<Entry> entries;
     const Json root = document.root();
-    entries.reserve(root.size());
+    entries.reserve(std::min(root.size(), max_tensors));
     for (Json member = root.first(); member.exists(); member = member.next()) {
         if (member.key() == metadata_key) {
             PUNA_CHECK(check_metadata(member));
             continue;
+        }
+        if (entries.size() == max_tensors) {
+            return member.malformed("header", fmt::format("holds more than {} tensors", max_tensors));
         }
         PUNA_TRY(Entry entry, EntryReader(member.key(), member).read());
         entries.push_back(std::move(entry));
