@@ -4,6 +4,7 @@
 
 #include <type_traits>
 
+#include "kernels/algorithms/fetch.h"
 #include "kernels/algorithms/float_law.h"
 #include "kernels/algorithms/panel_cache.h"
 #include "kernels/algorithms/tile_decode.h"
@@ -78,10 +79,10 @@ void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stri
                                     };
         for (std::int64_t k = part.begin + lane; k < whole; k += lanes) {
             if (ahead != 0 && lane == 0) {
-                for (int r = 0; r < R; ++r)
-                    __builtin_prefetch(
-                        reinterpret_cast<const std::byte*>(w + static_cast<std::size_t>(r) * w_stride + k) + ahead, 0,
-                        2);
+                for (int r = 0; r < R; ++r) {
+                    const T* row = w + static_cast<std::size_t>(r) * w_stride + k;
+                    fetch_line_nearby(reinterpret_cast<const std::byte*>(row) + ahead);
+                }
             }
             accumulate(w + k, w_stride, x + k, x_stride);
         }
