@@ -22,7 +22,6 @@ struct Avx512 {
     using FloatTile = Avx512;
     static constexpr int float_lanes = 16;
     static constexpr int float_tile_rows = 4;
-    static constexpr int float_stream_rows = 8;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 6;
     static constexpr std::int64_t float_part_columns = 512;
     static constexpr int attention_rows = 8;  // of queries, that share one reading of K and V

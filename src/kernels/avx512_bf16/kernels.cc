@@ -84,7 +84,8 @@ void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row
                                                              part, 0, y + begin, y_stride);
         };
         if (x.rows == 1) {
-            multiply.template operator()<Avx512::float_stream_rows, 1>(pairs);
+            constexpr int rows_together = 8;  // enough sums to wait for none of them
+            multiply.template operator()<rows_together, 1>(pairs);
         } else {
             multiply.template operator()<Avx512::float_tile_rows, Avx512::float_tile_columns>(
                 Avx512::float_part_columns);

@@ -26,7 +26,6 @@ struct Neon {
     using FloatTile = Neon;
     static constexpr int float_lanes = 16;
     static constexpr int float_tile_rows = 2;
-    static constexpr int float_stream_rows = 4;  // at a time, where each weight is used once
     static constexpr int float_tile_columns = 3;
     static constexpr std::int64_t float_part_columns = 512;
     static constexpr int attention_rows = 4;  // of queries, that share one reading of K and V
