@@ -19,10 +19,15 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-TYPES = ("BF16 Q8_0 Q6_K Q5_K Q5_1 Q5_0 Q4_K Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 NVFP4 Q3_K Q2_K TQ2_0 TQ1_0").split()
+TYPES = ("BF16 Q8_0 Q6_K Q5_K Q5_1 Q5_0 Q4_K Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 NVFP4 Q3_K IQ3_S IQ3_XXS Q2_K IQ2_S IQ2_XS "
+         "IQ2_XXS IQ1_M IQ1_S TQ2_0 TQ1_0").split()
 PEER_NAMES = {"Q5_K": "Q5_K_S", "Q4_K": "Q4_K_S", "Q3_K": "Q3_K_S"}
 # llama-quantize has no mix of these, but writes a tensor in them that is named.
 PEER_TENSOR_TYPES = {"MXFP4", "NVFP4"}
+# The mix IQ2_S is made of IQ2_XS.
+PEER_NAMES |= {"IQ2_S": "IQ2_M"}
+# llama-quantize does not make these without a matrix that knows every tensor.
+NEED_IMPORTANCE = {"IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"}
 TAKE_NO_IMPORTANCE = {"BF16", "MXFP4", "NVFP4", "TQ2_0", "TQ1_0"}
 
 
@@ -100,10 +105,12 @@ def measure(source_path, puna, peer, folder, title, imatrix=None):
     by = [] if imatrix is None else ["--imatrix", imatrix]
     print(f"\n{title}\n| type | puna | llama-quantize |\n|---|---|---|")
     for name in TYPES:
-        if imatrix is not None and name in TAKE_NO_IMPORTANCE:
+        if name in (NEED_IMPORTANCE if imatrix is None else TAKE_NO_IMPORTANCE):
             continue
         peer_name = PEER_NAMES.get(name, name)
         how = ["--tensor-type", f"weight={name}"] if name in PEER_TENSOR_TYPES else ["--pure"]
+        if name in NEED_IMPORTANCE:
+            how += ["--token-embedding-type", "Q8_0"]
         run(puna, "quantize", source_path, folder / "p.gguf", peer_name, "--pure", "--force", *by)
         run(peer, *how, *by, source_path, folder / "l.gguf", "Q8_0" if name in PEER_TENSOR_TYPES else peer_name, "1")
         errors = relative_errors(source, [tensors(folder / file) for file in ("p.gguf", "l.gguf")], name, importance)

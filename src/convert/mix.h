@@ -28,8 +28,10 @@ struct ModelTraits {
     std::uint64_t layers = 0;        // one more than the highest N of "blk.N."
     std::uint64_t heads_per_kv = 1;  // query heads that share a KV head, at most
     std::string_view head;           // the tensor that makes the logits; empty if there is none
+    std::uint64_t head_columns = 0;
+    bool by_importance = false;  // there is an importance matrix
 };
-/// `file` must outlive the result.
+/// All that the file knows. `file` must outlive the result.
 ModelTraits traits_of(const formats::ModelFile& file);
 
 /// Whether a mix changes the tensor's type at all: matrices of weights, but for norms, routers, position embeddings and

@@ -154,7 +154,8 @@ formats::Metadata new_metadata(const formats::Metadata& old, bool is_gguf, const
 
 Result<std::vector<PlannedTensor>> plan_tensors(const formats::ModelFile& source, bool is_gguf,
                                                 const QuantizeOptions& options) {
-    const ModelTraits traits = traits_of(source);
+    ModelTraits traits = traits_of(source);
+    traits.by_importance = options.imatrix != nullptr;
     std::vector<bool> overrides_used(options.overrides.size());
     std::vector<PlannedTensor> tensors;
     tensors.reserve(source.tensors.size());

@@ -230,34 +230,12 @@ Result<RandomModelSpec> parse_random_model(std::string_view text) {
     return spec;
 }
 
-namespace {
-
-/// Random blocks whose values are finite, of a type that has no encoder.
-void draw_blocks(const TypeInfo& type, std::uint32_t row, std::byte* out, std::uint64_t blocks) {
-    std::vector<float> values(type.block_elements);
-    std::uint32_t draw = 0;
-    for (std::uint64_t b = 0; b < blocks; ++b, out += type.block_bytes) {
-        do {
-            for (std::size_t i = 0; i < type.block_bytes; i += 16) {
-                const auto words = base::philox({draw++, row, static_cast<std::uint32_t>(blocks), 1}, {1, 0});
-                std::memcpy(out + i, words.data(), std::min<std::size_t>(16, type.block_bytes - i));
-            }
-            type.to_float(out, values.data(), values.size());
-        } while (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }));
-    }
-}
-
-}  // namespace
-
 std::vector<std::byte> make_random_rows(const TypeInfo& type, std::uint64_t columns, base::ThreadPool& pool) {
     const std::uint64_t row_bytes = columns / type.block_elements * type.block_bytes;
     const float reach = std::sqrt(3.0F / static_cast<float>(columns));
     std::vector<std::byte> rows(random_rows * row_bytes);
     pool.run(random_rows, [&](std::size_t row, std::size_t) {
         std::byte* out = rows.data() + row * row_bytes;
-        if (type.from_float == nullptr) {
-            return draw_blocks(type, static_cast<std::uint32_t>(row), out, columns / type.block_elements);
-        }
         std::vector<float> values(columns);
         for (std::uint64_t i = 0; i < columns; i += 4) {
             const auto words = base::philox({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(row),

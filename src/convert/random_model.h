@@ -58,8 +58,7 @@ Result<RandomModel> make_random_model(const RandomModelSpec& spec, base::ThreadP
 
 inline constexpr std::uint64_t random_rows = 256;
 /// `random_rows` rows of `columns` random weights in `type`, one behind the other. Their variance is 1 / columns, so
-/// that a product keeps the size of its input; of a type that is not written, random blocks of finite values.
-/// `columns`: whole blocks.
+/// that a product keeps the size of its input. `columns`: whole blocks of a type that can be written.
 std::vector<std::byte> make_random_rows(const quant::TypeInfo& type, std::uint64_t columns, base::ThreadPool& pool);
 
 /// As a GGUF v3 file, which other programs load too; it appears when it is whole. `stopped` is asked before each

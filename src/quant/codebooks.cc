@@ -1,11 +1,13 @@
-// IQ1, IQ2 and IQ3: codes into code books of whole groups of weights (codebooks.h), read alone.
+// IQ1, IQ2 and IQ3: codes into code books of whole groups of weights (codebooks.h).
 #include "quant/codebooks.h"
 
 #include <array>
 
 #include "quant/blocks.h"
 #include "quant/families.h"
+#include "quant/fit_codes.h"
 #include "quant/law.h"
+#include "quant/nearest_points.h"
 
 namespace puna::quant {
 namespace {
@@ -109,14 +111,188 @@ void read_iq1_m(const BlockIQ1_M& block, int sub, LawBlock* out) {
     set_scale(d, (load_u16(block.scales + sub / 4 * 2) >> (3 * (sub % 4))) & 7, 8.0f, out);
 }
 
+// ---- Encoding ----
+
+/// 256 weights as magnitudes with signs.
+struct SignedMagnitudes {
+    float x[super_block];  // negative where the sign cannot be stored
+    std::uint8_t signs[super_block / 8];
+};
+
+/// `even`: the minus signs of eight weights are even in number, so one sign may have to be the wrong one: that of the
+/// weight that counts for least.
+template <bool even>
+SignedMagnitudes split_signs(const float* values, Importance w) {
+    SignedMagnitudes split = {};
+    for (int g = 0; g < super_block / 8; ++g) {
+        float* x = split.x + 8 * g;
+        std::uint32_t signs = 0;
+        int least = 0;
+        for (int i = 0; i < 8; ++i) {
+            x[i] = std::fabs(values[8 * g + i]);
+            if (values[8 * g + i] < 0.0f) signs |= 1u << i;
+            if (w[8 * g + i] * x[i] < w[8 * g + least] * x[least]) least = i;
+        }
+        if (even && even_signs(signs & 127u) != signs) {
+            signs ^= 1u << least;
+            x[least] = -x[least];
+        }
+        split.signs[g] = static_cast<std::uint8_t>(signs);
+    }
+    return split;
+}
+
+/// Of the groups that are about to be written: the signs of four times eight weights, seven bits of each.
+std::uint32_t pack_signs(const std::uint8_t* signs) {
+    std::uint32_t packed = 0;
+    for (int g = 0; g < 4; ++g)
+        packed |= (signs[g] & 127u) << (7 * g);
+    return packed;
+}
+
+void store_u32(std::uint8_t* bytes, std::uint32_t value) {
+    store_u16(bytes, static_cast<std::uint16_t>(value));
+    store_u16(bytes + 2, static_cast<std::uint16_t>(value >> 16));
+}
+
+/// The nibbles of `sub`, the low one of each byte first. bytes: [n / 2].
+template <std::size_t n>
+void pack_subs(const std::uint8_t (&sub)[n], std::uint8_t* bytes) {
+    for (std::size_t s = 0; s < n; s += 2)
+        bytes[s / 2] = static_cast<std::uint8_t>(sub[s] | (sub[s + 1] << 4));
+}
+
+/// Made when it is first needed. Bytes of points are magnitudes, but for IQ1.
+template <const auto& book, int levels>
+const auto& finder_of() {
+    using Book = std::remove_cvref_t<decltype(book)>;
+    constexpr bool is_iq1 = &book == static_cast<const void*>(&iq1_points);
+    static const PointFinder<Book, levels> finder(book, is_iq1 ? 8.0f : 1.0f, is_iq1 ? -8.0f : 0.0f);
+    return finder;
+}
+
+template <int width, const auto& book, int levels>
+auto fit_points(const SignedMagnitudes& split, Importance w, const CodeLaw& law) {
+    const auto& finder = finder_of<book, levels>();
+    const PointCodes<std::remove_cvref_t<decltype(finder)>, width> codes = {finder};
+    return fit_codes<width>(split.x, w, law, codes);
+}
+
+void write_iq2_xxs(const float* values, Importance w, BlockIQ2_XXS* block) {
+    const SignedMagnitudes split = split_signs<true>(values, w);
+    const auto fit = fit_points<32, iq2_xxs_points, 3>(split, w, {43.0f, 8.0f, 8.0f, 15});
+    store_u16(block->d, fit.d);
+    for (int s = 0; s < fit.groups; ++s) {
+        for (int c = 0; c < 4; ++c)
+            block->qs[8 * s + c] = static_cast<std::uint8_t>(fit.codes[s][c]);
+        store_u32(block->qs + 8 * s + 4, pack_signs(split.signs + 4 * s) | std::uint32_t{fit.sub[s]} << 28);
+    }
+}
+
+void write_iq2_xs(const float* values, Importance w, BlockIQ2_XS* block) {
+    const SignedMagnitudes split = split_signs<true>(values, w);
+    const auto fit = fit_points<16, iq2_xs_points, 3>(split, w, {43.0f, 8.0f, 8.0f, 15});
+    store_u16(block->d, fit.d);
+    pack_subs(fit.sub, block->scales);
+    for (int k = 0; k < super_block / 8; ++k) {
+        const int signs = split.signs[k] & 127;
+        store_u16(block->qs + 2 * k, static_cast<std::uint16_t>(fit.codes[k / 2][k % 2] | (signs << 9)));
+    }
+}
+
+void write_iq2_s(const float* values, Importance w, BlockIQ2_S* block) {
+    const SignedMagnitudes split = split_signs<false>(values, w);
+    const auto fit = fit_points<16, iq2_s_points, 3>(split, w, {43.0f, 8.0f, 8.0f, 15});
+    *block = {};
+    store_u16(block->d, fit.d);
+    pack_subs(fit.sub, block->scales);
+    for (int k = 0; k < super_block / 8; ++k) {
+        const int code = fit.codes[k / 2][k % 2];
+        block->qs[k] = static_cast<std::uint8_t>(code);
+        block->qh[k / 4] |= static_cast<std::uint8_t>((code >> 8) << (2 * (k % 4)));
+        block->signs[k] = split.signs[k];
+    }
+}
+
+void write_iq3_xxs(const float* values, Importance w, BlockIQ3_XXS* block) {
+    const SignedMagnitudes split = split_signs<true>(values, w);
+    const auto fit = fit_points<32, iq3_xxs_points, 8>(split, w, {62.0f, 4.0f, 4.0f, 15});
+    store_u16(block->d, fit.d);
+    for (int s = 0; s < fit.groups; ++s) {
+        for (int c = 0; c < 8; ++c)
+            block->qs[8 * s + c] = static_cast<std::uint8_t>(fit.codes[s][c]);
+        store_u32(block->signs + 4 * s, pack_signs(split.signs + 4 * s) | std::uint32_t{fit.sub[s]} << 28);
+    }
+}
+
+void write_iq3_s(const float* values, Importance w, BlockIQ3_S* block) {
+    const SignedMagnitudes split = split_signs<false>(values, w);
+    const auto fit = fit_points<32, iq3_s_points, 8>(split, w, {15.0f, 1.0f, 1.0f, 15});
+    *block = {};
+    store_u16(block->d, fit.d);
+    pack_subs(fit.sub, block->scales);
+    for (int s = 0; s < fit.groups; ++s) {
+        for (int c = 0; c < 8; ++c) {
+            block->qs[8 * s + c] = static_cast<std::uint8_t>(fit.codes[s][c]);
+            block->qh[s] |= static_cast<std::uint8_t>((fit.codes[s][c] >> 8) << c);
+        }
+        std::copy_n(split.signs + 4 * s, 4, block->signs + 4 * s);
+    }
+}
+
+/// The groups of an IQ1 type; `together`: one shift for all codes of a group.
+template <int width, bool together>
+auto fit_shifted(const float* values, Importance w) {
+    const auto& finder = finder_of<iq1_points, 3>();
+    const ShiftedCodes<std::remove_cvref_t<decltype(finder)>, width, together> codes = {finder};
+    return fit_codes<width>(values, w, {9.0f, 1.0f, 8.0f, 7}, codes);
+}
+
+void write_iq1_s(const float* values, Importance w, BlockIQ1_S* block) {
+    const auto fit = fit_shifted<32, true>(values, w);
+    store_u16(block->d, fit.d);
+    for (int s = 0; s < fit.groups; ++s) {
+        std::uint32_t high = (std::uint32_t{fit.sub[s]} << 12) | (fit.codes[s][0] & 0x8000u);
+        for (int c = 0; c < 4; ++c) {
+            block->qs[4 * s + c] = static_cast<std::uint8_t>(fit.codes[s][c]);
+            high |= ((fit.codes[s][c] >> 8) & 7u) << (3 * c);
+        }
+        store_u16(block->qh + 2 * s, static_cast<std::uint16_t>(high));
+    }
+}
+
+void write_iq1_m(const float* values, Importance w, BlockIQ1_M* block) {
+    const auto fit = fit_shifted<16, false>(values, w);
+    *block = {};
+    for (int k = 0; k < super_block / 8; ++k) {
+        const std::uint32_t code = fit.codes[k / 2][k % 2];
+        block->qs[k] = static_cast<std::uint8_t>(code);
+        const std::uint32_t high = ((code >> 8) & 7u) | ((code >> 15) << 3);
+        block->qh[k / 2] |= static_cast<std::uint8_t>(high << (4 * (k % 2)));
+    }
+    for (int four = 0; four < 4; ++four) {
+        std::uint32_t bits = ((fit.d >> (4 * four)) & 15u) << 12;
+        for (int i = 0; i < 4; ++i)
+            bits |= std::uint32_t{fit.sub[4 * four + i]} << (3 * i);
+        store_u16(block->scales + 2 * four, static_cast<std::uint16_t>(bits));
+    }
+}
+
+template <typename Block, int width, ReadLaw<Block> read, WriteImportant<Block> write>
+constexpr TypeInfo type(TensorType id, std::string_view name) {
+    return with_importance<Block, super_block, write>(
+        quantized_type<Block, super_block, width, read, write_by_magnitude<Block, super_block, Importance, write>>(
+            id, name, false));
+}
+
 constexpr std::array codebook_table = {
-    read_type<BlockIQ1_S, super_block, 32, read_iq1_s>(TensorType::IQ1_S, "IQ1_S", false),
-    read_type<BlockIQ1_M, super_block, 16, read_iq1_m>(TensorType::IQ1_M, "IQ1_M", false),
-    read_type<BlockIQ2_XXS, super_block, 32, read_iq2_xxs>(TensorType::IQ2_XXS, "IQ2_XXS", false),
-    read_type<BlockIQ2_XS, super_block, 16, read_iq2_xs>(TensorType::IQ2_XS, "IQ2_XS", false),
-    read_type<BlockIQ2_S, super_block, 16, read_iq2_s>(TensorType::IQ2_S, "IQ2_S", false),
-    read_type<BlockIQ3_XXS, super_block, 32, read_iq3_xxs>(TensorType::IQ3_XXS, "IQ3_XXS", false),
-    read_type<BlockIQ3_S, super_block, 32, read_iq3_s>(TensorType::IQ3_S, "IQ3_S", false),
+    type<BlockIQ1_S, 32, read_iq1_s, write_iq1_s>(TensorType::IQ1_S, "IQ1_S"),
+    type<BlockIQ1_M, 16, read_iq1_m, write_iq1_m>(TensorType::IQ1_M, "IQ1_M"),
+    type<BlockIQ2_XXS, 32, read_iq2_xxs, write_iq2_xxs>(TensorType::IQ2_XXS, "IQ2_XXS"),
+    type<BlockIQ2_XS, 16, read_iq2_xs, write_iq2_xs>(TensorType::IQ2_XS, "IQ2_XS"),
+    type<BlockIQ2_S, 16, read_iq2_s, write_iq2_s>(TensorType::IQ2_S, "IQ2_S"),
+    type<BlockIQ3_XXS, 32, read_iq3_xxs, write_iq3_xxs>(TensorType::IQ3_XXS, "IQ3_XXS"),
+    type<BlockIQ3_S, 32, read_iq3_s, write_iq3_s>(TensorType::IQ3_S, "IQ3_S"),
 };
 
 }  // namespace

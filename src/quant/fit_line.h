@@ -142,7 +142,8 @@ OffsetCodes<subs> encode_with_offsets(const float* values, Weights w, int sub_to
         if constexpr (Weights::even) {
             return f32_to_f16(natural);
         } else {
-            return fit_super_scale<subs>(of_groups, curvatures, natural, 0, sub_top);
+            return fit_super_scale<subs>(of_groups, curvatures, natural,
+                                         IntegerCodes{0.0f, static_cast<float>(sub_top)});
         }
     };
     OffsetCodes<subs> out;

@@ -103,16 +103,15 @@ ScaleFit fit_scale(const float* x, Weights w, int extreme, Codes codes) {
 }
 
 /// The f16 d for which the sum of curvature[s] * (scale[s] - d * sub[s])^2 is least among candidates around `natural`,
-/// sub[s] being the nearest integer in [low, high].
-template <int subs>
-std::uint16_t fit_super_scale(const float* scales, const double* curvatures, float natural, int low, int high) {
+/// sub[s] being the nearest that `codes` has.
+template <int subs, typename Codes>
+std::uint16_t fit_super_scale(const float* scales, const double* curvatures, float natural, Codes codes) {
     constexpr int reach = 20;
     constexpr float step = 0.005f;
     constexpr int candidates = 2 * reach + 4;  // four side by side
     std::uint16_t halves[candidates];
     std::uint16_t best = f32_to_f16(natural);
     float least = HUGE_VALF;
-    const IntegerCodes integers = {static_cast<float>(low), static_cast<float>(high)};
     for (int c = 0; c < candidates; c += 4) {
         Lanes d;
         Lanes inverse;
@@ -123,7 +122,7 @@ std::uint16_t fit_super_scale(const float* scales, const double* curvatures, flo
         }
         Lanes error = {};
         for (int s = 0; s < subs; ++s) {
-            const Lanes off = splat(scales[s]) - d * integers.nearest(splat(scales[s]) * inverse);
+            const Lanes off = splat(scales[s]) - d * codes.nearest(splat(scales[s]) * inverse);
             error += splat(static_cast<float>(curvatures[s])) * off * off;
         }
         for (int j = 0; j < 4; ++j) {
@@ -192,7 +191,8 @@ TwoLevelScales<subs> fit_scales(const float* values, Weights w, int sub_low, int
     if constexpr (Weights::even) {
         return plain;
     } else {
-        const std::uint16_t d = fit_super_scale<subs>(scales, curvatures, natural, sub_low, -sub_low - 1);
+        const IntegerCodes integers = {static_cast<float>(sub_low), static_cast<float>(-sub_low - 1)};
+        const std::uint16_t d = fit_super_scale<subs>(scales, curvatures, natural, integers);
         const auto fitted = round_scales<subs>(scales, d, sub_low);
         if constexpr (!Weights::clips) return fitted;  // the curvatures tell the error well enough
         return error_under(fitted, values, w, codes) < error_under(plain, values, w, codes) ? fitted : plain;

@@ -105,9 +105,9 @@ void encode_important(const float* values, const float* importance, std::byte* b
         write(values + b * elements, {importance + b * elements}, out + b);
 }
 
-/// The registry's entry of a quantized type that is not written.
-template <typename Block, int elements, int width, ReadLaw<Block> read>
-constexpr TypeInfo read_type(TensorType type, std::string_view name, bool has_min) {
+/// The registry's entry of a quantized type.
+template <typename Block, int elements, int width, ReadLaw<Block> read, void (*write)(const float*, Block*)>
+constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool has_min) {
     return {.type = type,
             .name = name,
             .block_elements = elements,
@@ -115,14 +115,8 @@ constexpr TypeInfo read_type(TensorType type, std::string_view name, bool has_mi
             .law_width = width,
             .has_min = has_min,
             .to_float = decode<Block, elements, width, read>,
+            .from_float = encode<Block, elements, write>,
             .law_block = read_law_block<Block, elements, width, read>};
-}
-/// Of one that is.
-template <typename Block, int elements, int width, ReadLaw<Block> read, void (*write)(const float*, Block*)>
-constexpr TypeInfo quantized_type(TensorType type, std::string_view name, bool has_min) {
-    TypeInfo info = read_type<Block, elements, width, read>(type, name, has_min);
-    info.from_float = encode<Block, elements, write>;
-    return info;
 }
 /// The same entry, with a writer that goes by importance.
 template <typename Block, int elements, WriteImportant<Block> write>
@@ -164,6 +158,15 @@ inline int clamp_truncate(float value, int low, int high) {
 
 inline float fold(Lanes lanes) {
     return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
+/// `fold` of each.
+inline Lanes fold_four(const Lanes (&lanes)[4]) {
+    const auto pair = [](Lanes a, Lanes b) {
+        return __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    };
+    const Lanes first = pair(lanes[0], lanes[1]);
+    const Lanes last = pair(lanes[2], lanes[3]);
+    return __builtin_shufflevector(first, last, 0, 1, 4, 5) + __builtin_shufflevector(first, last, 2, 3, 6, 7);
 }
 /// Cuts off the fractions, of magnitudes under 2^31.
 inline IntegerLanes truncate_lanes(Lanes v) {

@@ -79,6 +79,8 @@ class QuantizeTest : public testing::Test {
 struct Expected {
     const char* mix;
     std::map<std::string, std::map<std::string, std::vector<int>>> others;
+    const char* embedding = nullptr;  // null: the base type
+    const char* head = "Q6_K";
 };
 
 std::vector<int> all_layers() {
@@ -95,6 +97,7 @@ TEST_F(QuantizeTest, MixesSpendBitsWhereTheyMatter) {
     from_two.erase(from_two.begin(), from_two.begin() + 2);
     std::vector<int> from_one = all;
     from_one.erase(from_one.begin());
+    const std::vector<int> middle = {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
     const std::vector<Expected> mixes = {
         {"Q2_K", {{"attn_v", {{"Q4_K", all}}}, {"attn_output", {{"Q3_K", all}}}, {"ffn_down", {{"Q3_K", all}}}}},
         {"Q2_K_S", {{"attn_v", {{"Q4_K", all}}}, {"ffn_down", {{"Q4_K", {0, 1}}}}}},
@@ -113,8 +116,42 @@ TEST_F(QuantizeTest, MixesSpendBitsWhereTheyMatter) {
         {"IQ4_XS", {{"attn_v", {{"Q5_K", all}}}, {"ffn_down", {{"Q5_K", {0, 1}}}}}},
         {"Q4_0", {}},
         {"NVFP4", {}},
-        {"Q8_0", {}},
-        {"F16", {}},
+        {"Q8_0", {}, nullptr, "Q8_0"},
+        {"F16", {}, nullptr, "F16"},
+        {"IQ3_M", {{"attn_v", {{"Q4_K", all}}}, {"attn_output", {{"Q4_K", all}}}, {"ffn_down", {{"Q4_K", {0, 1}}}}}},
+        {"IQ3_S", {{"attn_v", {{"Q4_K", all}}}}},
+        {"IQ3_XS",
+         {{"attn_v", {{"Q4_K", all}}},
+          {"attn_q", {{"IQ3_XXS", all}}},
+          {"attn_k", {{"IQ3_XXS", all}}},
+          {"ffn_gate", {{"IQ3_XXS", middle}}},
+          {"ffn_up", {{"IQ3_XXS", middle}}}}},
+        {"IQ3_XXS",
+         {{"attn_v", {{"Q4_K", all}}},
+          {"attn_q", {{"IQ2_S", all}}},
+          {"attn_k", {{"IQ2_S", all}}},
+          {"attn_output", {{"IQ3_S", all}}},
+          {"ffn_down", {{"Q4_K", {0, 1}}, {"Q3_K", from_two}}}},
+         "IQ3_S",
+         "Q5_K"},
+        {"IQ2_M",
+         {{"attn_v", {{"Q4_K", all}}}, {"attn_output", {{"IQ3_S", all}}}, {"ffn_down", {{"IQ3_S", {0, 1}}}}},
+         "IQ3_S",
+         "Q5_K"},
+        {"IQ2_S",
+         {{"attn_v", {{"Q4_K", all}}}, {"attn_output", {{"IQ3_S", all}}}, {"ffn_down", {{"IQ3_S", {0, 1}}}}},
+         "IQ3_S",
+         "Q5_K"},
+        {"IQ2_XS", {{"attn_v", {{"Q4_K", all}}}, {"ffn_down", {{"Q2_K", {0, 1}}}}}, "Q2_K", "Q5_K"},
+        {"IQ2_XXS", {{"attn_v", {{"Q4_K", all}}}, {"ffn_down", {{"Q2_K", {0, 1}}}}}, "Q2_K", "Q5_K"},
+        {"IQ1_M",
+         {{"attn_v", {{"Q4_K", all}}}, {"attn_output", {{"IQ2_XXS", all}}}, {"ffn_down", {{"Q2_K", {0, 1}}}}},
+         "Q2_K",
+         "Q5_K"},
+        {"IQ1_S",
+         {{"attn_v", {{"Q4_K", all}}}, {"attn_output", {{"IQ2_XXS", all}}}, {"ffn_down", {{"Q2_K", {0, 1}}}}},
+         "Q2_K",
+         "Q5_K"},
     };
     const auto source = model(wide());
     for (const Expected& expected : mixes) {
@@ -124,8 +161,8 @@ TEST_F(QuantizeTest, MixesSpendBitsWhereTheyMatter) {
             const bool vector = tensor.shape.size() == 1;
             want[tensor.name] = vector ? "F32" : std::string(quant::type_info(mix.base).name);
         }
-        const bool head_as_the_rest = mix.base == TensorType::F16 || mix.base == TensorType::Q8_0;
-        want["output.weight"] = head_as_the_rest ? quant::type_info(mix.base).name : "Q6_K";
+        want["output.weight"] = expected.head;
+        if (expected.embedding != nullptr) want["token_embd.weight"] = expected.embedding;
         for (const auto& [part, by_type] : expected.others) {
             for (const auto& [type, layers] : by_type) {
                 for (const int layer : layers)
@@ -141,6 +178,36 @@ TEST_F(QuantizeTest, HeadsThatShareNoKeysGetFewerBitsForValues) {
     options.kv_heads = options.heads;
     EXPECT_EQ(types(must(plan_quantization(model(options), as("Q2_K"))))["blk.3.attn_v.weight"], "Q3_K");
     EXPECT_EQ(types(must(plan_quantization(model(options), as("Q2_K_S"))))["blk.3.attn_v.weight"], "Q2_K");
+    for (const auto& [mix, type] : {std::pair{"IQ3_XXS", "IQ3_S"},
+                                    {"IQ3_XS", "IQ3_S"},
+                                    {"IQ3_M", "Q4_K"},
+                                    {"IQ2_M", "IQ3_S"},
+                                    {"IQ2_XXS", "Q2_K"},
+                                    {"IQ1_S", "Q2_K"}})
+        EXPECT_EQ(types(must(plan_quantization(model(options), as(mix))))["blk.3.attn_v.weight"], type) << mix;
+}
+
+TEST_F(QuantizeTest, AMatrixChangesSomeTypes) {
+    support::TinyModelOptions shape = wide();
+    shape.kv_heads = shape.heads;
+    const auto source = model(shape);
+    for (const auto& [mix, type] : {std::pair{"Q4_0", "Q4_1"},
+                                    {"Q5_0", "Q5_1"},
+                                    {"IQ4_NL", "IQ4_NL"},
+                                    {"IQ4_XS", "IQ4_XS"},
+                                    {"IQ3_XXS", "IQ3_XXS"}}) {
+        QuantizeOptions options = as(mix);
+        options.imatrix = std::make_shared<const formats::Imatrix>();
+        auto got = types(must(plan_quantization(source, options)));
+        EXPECT_EQ(got["blk.1.ffn_down.weight"], type) << mix;
+        EXPECT_EQ(got["blk.2.ffn_down.weight"], mix) << mix;
+        EXPECT_EQ(got["blk.2.attn_v.weight"], mix) << mix;
+    }
+}
+
+TEST_F(QuantizeTest, HeadsOfRowsThatDoNotDivideGetEightBits) {
+    for (const char* mix : {"IQ1_S", "IQ2_M", "Q2_K"})
+        EXPECT_EQ(types(must(plan_quantization(model({.tied = false}), as(mix))))["output.weight"], "Q8_0") << mix;
 }
 
 TEST_F(QuantizeTest, EmbeddingsOfTernaryModelsAreNotTernary) {
@@ -166,8 +233,7 @@ TEST_F(QuantizeTest, NamesIgnoreCaseAndShortOnesMeanM) {
     EXPECT_EQ(find_mix("q4_k"), find_mix("Q4_K_M"));
     EXPECT_EQ(find_mix("mxfp4")->base, TensorType::MXFP4);
     EXPECT_EQ(find_mix("Q4_K_X"), nullptr);
-    for (const char* read_alone : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "Q1_0"})
-        EXPECT_EQ(find_mix(read_alone), nullptr) << read_alone;
+    EXPECT_EQ(find_mix("Q1_0"), nullptr);
     for (const Mix& mix : all_mixes())
         EXPECT_NE(quant::type_info(mix.base).from_float, nullptr) << mix.name;
 }
@@ -217,9 +283,10 @@ TEST_F(QuantizeTest, GlobsMatchWholeNames) {
 TEST_F(QuantizeTest, RowsThatDoNotDivideFallBack) {
     // Rows of 64 and 96.
     const auto source = model({.tied = false});
-    const std::map<std::string, std::string> instead = {{"Q2_K", "IQ4_NL"}, {"Q3_K_S", "IQ4_NL"}, {"IQ4_XS", "IQ4_NL"},
-                                                        {"TQ1_0", "Q4_0"},  {"TQ2_0", "Q4_0"},    {"Q4_K_M", "Q5_0"},
-                                                        {"Q5_K_S", "Q5_1"}, {"Q6_K", "Q8_0"}};
+    const std::map<std::string, std::string> instead = {
+        {"Q2_K", "IQ4_NL"},    {"Q3_K_S", "IQ4_NL"}, {"IQ4_XS", "IQ4_NL"},  {"IQ1_S", "IQ4_NL"}, {"IQ1_M", "IQ4_NL"},
+        {"IQ2_XXS", "IQ4_NL"}, {"IQ2_M", "IQ4_NL"},  {"IQ3_XXS", "IQ4_NL"}, {"IQ3_S", "IQ4_NL"}, {"TQ1_0", "Q4_0"},
+        {"TQ2_0", "Q4_0"},     {"Q4_K_M", "Q5_0"},   {"Q5_K_S", "Q5_1"},    {"Q6_K", "Q8_0"}};
     for (const auto& [mix, type] : instead) {
         const QuantizePlan plan = must(plan_quantization(source, as(mix)));
         EXPECT_EQ(types(plan)["blk.0.ffn_up.weight"], type) << mix;
@@ -263,14 +330,14 @@ TEST_F(QuantizeTest, TypesThatAreNotComputedAreCopiedButNotConverted) {
     const QuantizePlan copy = must(plan_quantization(source, {}));
     write(copy);
     EXPECT_EQ(file_bytes(folder_.path("in.gguf")), file_bytes(folder_.path("out.gguf")));
-    options.overrides = {{"token_embd.weight", TensorType::IQ2_XXS}};
+    options.overrides = {{"token_embd.weight", TensorType::Q1_0}};
     const auto unwritten = plan_quantization(model(support::TinyModelOptions{.embedding = 256}), options);
     ASSERT_FALSE(unwritten.ok());
     EXPECT_EQ(code_of(unwritten.error()), "invalid_argument");
-    EXPECT_THAT(unwritten.error().message, HasSubstr("to IQ2_XXS: this build does not write the type"));
+    EXPECT_THAT(unwritten.error().message, HasSubstr("to Q1_0: this build does not write the type"));
 }
 
-TEST_F(QuantizeTest, TypesThatAreReadAloneBecomeOthers) {
+TEST_F(QuantizeTest, TypesWithCodeBooksBecomeOthers) {
     for (const char* name : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"}) {
         const quant::TypeInfo& type = *quant::find_type(name);
         auto builder = support::tiny_model_builder();

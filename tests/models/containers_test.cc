@@ -1,5 +1,6 @@
 // The same model in several containers: logits are the same bits, whatever dialect its names and its rows are in
 // (tools/make_huggingface_fixtures.py and tools/make_pytorch_fixtures.py write the others from the GGUF files).
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,6 +16,7 @@
 #include "support/must.h"
 #include "support/temp_file.h"
 #include "support/test_data.h"
+#include "support/tiny_model.h"
 
 namespace puna::models {
 namespace {
@@ -77,6 +79,48 @@ INSTANTIATE_TEST_SUITE_P(
                     Pair{"linear_scaling_of_transformers_5", "tiny_linear_rope", "tiny_linear_rope"},
                     Pair{"sharded_with_wide_heads", "tiny_mistral", "tiny_mistral"}),
     [](const auto& param) { return param.param.name; });
+
+// ---- GGUF's own versions, and shards ----
+
+/// Parts of the model `options` asks for: the first holds all metadata, tensors are dealt out by turns.
+void write_shards(const support::TempFolder& folder, const support::TinyModelOptions& options, std::uint16_t count) {
+    std::vector<std::string> names;
+    const std::string whole = folder.write("whole.gguf", support::tiny_model(options));
+    for (const formats::FoundTensor& tensor : must(formats::read_model_file(whole))->tensors)
+        names.push_back(tensor.name);
+    for (std::uint16_t number = 0; number < count; ++number) {
+        auto builder = support::tiny_model_builder(options);
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            if (i % count != number) builder.remove_tensor(names[i]);
+        }
+        builder.u16("split.no", number).u16("split.count", count);
+        builder.i32("split.tensors.count", static_cast<std::int32_t>(names.size()));
+        folder.write(fmt::format("part-{:05}-of-{:05}.gguf", number + 1, count), builder.build().bytes);
+    }
+}
+
+TEST(GgufContainers, VersionsAndShardsGiveTheSameBits) {
+    const support::TempFolder folder;
+    for (const char* type : {"F32", "Q4_K"}) {
+        support::TinyModelOptions options = {
+            .embedding = 256, .feed_forward = 512, .matrix_type = quant::find_type(type), .tied = false};
+        const std::string newest = folder.write("v3.gguf", support::tiny_model(options));
+        write_shards(folder, options, 3);
+        std::vector<std::string> others = {folder.path("part-00001-of-00003.gguf"),
+                                           folder.path("part-00003-of-00003.gguf")};
+        for (const std::uint32_t version : {1U, 2U}) {
+            options.gguf_version = version;
+            others.push_back(folder.write(fmt::format("v{}.gguf", version), support::tiny_model(options)));
+        }
+        for (const support::SessionOptions& way : all_ways()) {
+            const auto expected = logits_of(newest, way);
+            for (const std::string& path : others) {
+                EXPECT_EQ(logits_of(path, way), expected)
+                    << path << ' ' << type << ' ' << way.isa << ' ' << kernels::activations_name(way.activations);
+            }
+        }
+    }
+}
 
 // F64 weights are decoded to float32 in any mode, and these hold nothing that float32 does not.
 TEST(ContainerTypes, F64IsComputedAsFloat32) {

@@ -96,7 +96,9 @@ INSTANTIATE_TEST_SUITE_P(EveryType, Encoders,
                                          Bound{"Q3_K", 0.15}, Bound{"Q4_K", 0.0745}, Bound{"Q5_K", 0.0375},
                                          Bound{"Q6_K", 0.018}, Bound{"IQ4_NL", 0.078}, Bound{"IQ4_XS", 0.079},
                                          Bound{"MXFP4", 0.12}, Bound{"NVFP4", 0.1}, Bound{"TQ1_0", 0.84},
-                                         Bound{"TQ2_0", 0.84}),
+                                         Bound{"TQ2_0", 0.84}, Bound{"IQ3_S", 0.138}, Bound{"IQ3_XXS", 0.188},
+                                         Bound{"IQ2_S", 0.254}, Bound{"IQ2_XS", 0.303}, Bound{"IQ2_XXS", 0.352},
+                                         Bound{"IQ1_M", 0.442}, Bound{"IQ1_S", 0.482}),
                          [](const auto& test) { return std::string(test.param.type); });
 
 }  // namespace

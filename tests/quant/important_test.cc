@@ -97,7 +97,8 @@ TEST_P(Important, TakesAnyFloats) {
 
 INSTANTIATE_TEST_SUITE_P(EveryType, Important,
                          testing::Values("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
-                                         "IQ4_NL", "IQ4_XS"),
+                                         "IQ4_NL", "IQ4_XS", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS",
+                                         "IQ3_S"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -114,7 +114,7 @@ void add_hyper_parameters(GgufBuilder& builder, const TinyModelOptions& options)
 }  // namespace
 
 GgufBuilder tiny_model_builder(const TinyModelOptions& options) {
-    GgufBuilder builder;
+    GgufBuilder builder(options.gguf_version);
     add_hyper_parameters(builder, options);
     add_vocabulary(builder, options.vocabulary);
 

@@ -31,6 +31,7 @@ struct TinyModelOptions {
     /// Factors of the rotation frequencies (rope_freqs.weight), embedding / heads / 2 of them; none if empty.
     std::vector<float> rope_frequency_factors = {};
     std::uint64_t seed = 1;
+    std::uint32_t gguf_version = 3;
 };
 
 /// The model before it is written, for tests that change or remove something. The same options give the same bytes.
