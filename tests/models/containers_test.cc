@@ -85,8 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
 /// Parts of the model `options` asks for: the first holds all metadata, tensors are dealt out by turns.
 void write_shards(const support::TempFolder& folder, const support::TinyModelOptions& options, std::uint16_t count) {
     std::vector<std::string> names;
-    const std::string whole = folder.write("whole.gguf", support::tiny_model(options));
-    for (const formats::FoundTensor& tensor : must(formats::read_model_file(whole))->tensors)
+    const auto whole = must(formats::read_model_file(folder.write("whole.gguf", support::tiny_model(options))));
+    for (const formats::FoundTensor& tensor : whole->tensors)
         names.push_back(tensor.name);
     for (std::uint16_t number = 0; number < count; ++number) {
         auto builder = support::tiny_model_builder(options);

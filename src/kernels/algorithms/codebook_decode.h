@@ -23,24 +23,91 @@ PUNA_INLINE std::uint32_t half_at(const std::byte* p, std::size_t offset) {
     return half;
 }
 
-/// The points of 32 weights a row; `code_of(row, g)` is the g-th code, from one row's block.
-template <typename L, typename Book, typename CodeOf>
-PUNA_INLINE void point_quads(const Book& book, TileBlock block, const CodeOf& code_of, typename L::Q* quads) {
+// Codes of 32 weights of each row of a tile, the first at `block`: `codes(row, g)` is the g-th.
+
+struct ByteCodes {
+    TileBlock block;
+
+    PUNA_INLINE std::uint32_t operator()(std::size_t row, std::size_t g) const {
+        return byte_at(block.base + row * block.stride, g);
+    }
+};
+
+/// Nine bits of two bytes.
+struct NineBitCodes {
+    TileBlock block;
+
+    PUNA_INLINE std::uint32_t operator()(std::size_t row, std::size_t g) const {
+        return half_at(block.base + row * block.stride, 2 * g) & 511u;
+    }
+};
+
+/// A byte, and above it `Bits` of the bits `high_of(row)`, `Step` for each code.
+template <typename L, int Count, int Step, int Bits, typename HighOf>
+struct SplitCodes {
+    TileBlock block;
+    HighOf high_of;
+
+    PUNA_INLINE SplitCodes(TileBlock first, const HighOf& high) : block(first), high_of(high) {}
+
+    PUNA_INLINE std::uint32_t operator()(std::size_t row, std::size_t g) const {
+        const std::byte* at = block.base + row * block.stride;
+        return byte_at(at, g) | ((high_of(at) >> (Step * g)) & ((1u << Bits) - 1u)) << 8;
+    }
+};
+
+/// The same where a set can spread bits: four codes at a time.
+template <typename L, int Count, int Step, int Bits, typename HighOf>
+    requires requires { L::spread(std::uint64_t{}, std::uint64_t{}); }
+struct SplitCodes<L, Count, Step, Bits, HighOf> {
+    std::uint16_t codes[L::rows][Count];
+
+    PUNA_INLINE SplitCodes(TileBlock block, const HighOf& high_of) {
+        constexpr std::uint64_t every = 0x0001000100010001u;
+        for (std::int64_t row = 0; row < L::rows; ++row) {
+            const std::byte* at = block.base + static_cast<std::size_t>(row) * block.stride;
+            for (std::size_t i = 0; i < Count; i += 4) {
+                std::uint32_t low;
+                __builtin_memcpy(&low, at + i, sizeof low);
+                std::uint64_t four = L::spread(low, 0xffu * every);
+                four |= L::spread(high_of(at) >> (Step * i), (((1u << Step) - 1u) << 8) * every);
+                if constexpr (Bits < Step) four &= ((1u << (8 + Bits)) - 1u) * every;
+                __builtin_memcpy(codes[row] + i, &four, sizeof four);
+            }
+        }
+    }
+
+    PUNA_INLINE std::uint32_t operator()(std::size_t row, std::size_t g) const { return codes[row][g]; }
+};
+
+template <typename L, int Count, int Step, int Bits, typename HighOf>
+PUNA_INLINE SplitCodes<L, Count, Step, Bits, HighOf> split_codes(TileBlock block, const HighOf& high_of) {
+    return {block, high_of};
+}
+
+/// The points of 32 weights a row. `as_stored(sixteen, row, half)` is what is made of sixteen bytes of them, the first
+/// or the second half.
+template <typename L, typename Book, typename Codes, typename AsStored>
+PUNA_INLINE void point_quads(const Book& book, const Codes& codes, const AsStored& as_stored, typename L::Q* quads) {
     for (std::size_t half = 0; half < 2; ++half) {
         L::columns_by(
             [&](std::size_t r) PUNA_INLINE_LAMBDA {
-                const std::byte* row = block.base + r * block.stride;
                 const auto point = [&](std::size_t g) PUNA_INLINE_LAMBDA -> const typename Book::Point& {
-                    return book.at[code_of(row, g)];
+                    return book.at[codes(r, half * (16 / Book::weights) + g)];
                 };
                 if constexpr (Book::weights == 8) {
-                    return L::join(point(2 * half), point(2 * half + 1));
+                    return as_stored(L::join(point(0), point(1)), r, half);
                 } else {
-                    return L::join(point(4 * half), point(4 * half + 1), point(4 * half + 2), point(4 * half + 3));
+                    return as_stored(L::join(point(0), point(1), point(2), point(3)), r, half);
                 }
             },
             quads + 4 * half);
     }
+}
+template <typename L, typename Book, typename Codes>
+PUNA_INLINE void point_quads(const Book& book, const Codes& codes, typename L::Q* quads) {
+    point_quads<L>(
+        book, codes, [](const auto& points, std::size_t, std::size_t) PUNA_INLINE_LAMBDA { return points; }, quads);
 }
 
 /// d * (2 sc + 1), of sc in the bits `mask` at `shift`.
@@ -85,12 +152,30 @@ PUNA_INLINE void apply_signs(typename L::Q signs, typename L::Q* quads) {
     }
 }
 
+/// Points as magnitudes, under a row's 32 signs, plus Bias. Sets that can subtract some bytes alone do so before rows
+/// are brought side by side.
+template <typename L, int Bias, typename Book, typename Codes>
+PUNA_INLINE void signed_quads(const Book& book, const Codes& codes, typename L::Q signs, typename L::Q* quads) {
+    if constexpr (requires(decltype(L::join(book.at[0], book.at[1], book.at[2], book.at[3])) sixteen) {
+                      L::template signed_bytes<Bias>(sixteen, std::uint16_t{});
+                  }) {
+        alignas(64) std::uint16_t halves[L::rows][2];
+        L::store_quad(reinterpret_cast<std::byte*>(halves), signs);
+        point_quads<L>(
+            book, codes,
+            [&](const auto& points, std::size_t r, std::size_t half)
+                PUNA_INLINE_LAMBDA { return L::template signed_bytes<Bias>(points, halves[r][half]); },
+            quads);
+    } else {
+        point_quads<L>(book, codes, quads);
+        apply_signs<L, Bias>(signs, quads);
+    }
+}
+
 /// Points of codes of a byte, plus 64, under the signs of 28 bits.
 template <typename L, const auto& Points>
 [[gnu::noinline]] void quads_of_bytes(TileBlock codes, typename L::Q signs, typename L::Q* out) {
-    point_quads<L>(
-        Points, codes, [](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA { return byte_at(row, g); }, out);
-    apply_signs<L, 64>(signs_of_28<L>(signs), out);
+    signed_quads<L, 64>(Points, ByteCodes{codes}, signs_of_28<L>(signs), out);
 }
 
 /// IQ2_XXS and IQ3_XXS: sub-blocks of 32 have codes of a byte, eight bytes from one's to the next one's, and a dword of
@@ -146,16 +231,14 @@ struct IQ2_XS : Block256<74, 16, 7, 64, false> {
     template <typename L>
     [[gnu::noinline]] static void quads(TileBlock block, std::size_t sub, typename L::Q* out) {
         const TileBlock codes_and_signs = block.at(2 + 8 * sub);  // nine bits, and seven above them
-        point_quads<L>(
-            quant::iq2_xs_points, codes_and_signs,
-            [](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA { return half_at(row, 2 * g) & 511u; }, out);
         const auto first = L::column(codes_and_signs.base, block.stride);
         const auto second = L::column(codes_and_signs.base + 4, block.stride);
         const auto low = L::either(L::both(L::shift_right(first, 9), L::set_int(0x7f)),
                                    L::both(L::shift_right(first, 17), L::set_int(0x7f00)));
         const auto high = L::either(L::both(L::shift_left(second, 7), L::set_int(0x7f0000)),
                                     L::both(L::shift_right(second, 1), L::set_int(0x7f000000)));
-        apply_signs<L, bias>(with_even_signs<L>(L::either(low, high)), out);
+        signed_quads<L, bias>(quant::iq2_xs_points, NineBitCodes{codes_and_signs},
+                              with_even_signs<L>(L::either(low, high)), out);
     }
 };
 
@@ -167,14 +250,10 @@ struct IQ2_S : Block256<82, 16, 7, 64, false> {
 
     template <typename L>
     [[gnu::noinline]] static void quads(TileBlock block, std::size_t sub, typename L::Q* out) {
-        point_quads<L>(
-            quant::iq2_s_points, block,
-            [sub](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA {
-                const std::uint32_t high = byte_at(row, 66 + sub);
-                return byte_at(row, 2 + 4 * sub + g) | ((high >> (2 * g)) & 3u) << 8;
-            },
-            out);
-        apply_signs<L, bias>(L::column(block.base + 34 + 4 * sub, block.stride), out);
+        const auto codes = split_codes<L, 4, 2, 2>(block.at(2 + 4 * sub),
+                                                   [sub](const std::byte* row)
+                                                       PUNA_INLINE_LAMBDA { return byte_at(row, 64 - 3 * sub); });
+        signed_quads<L, bias>(quant::iq2_s_points, codes, L::column(block.base + 34 + 4 * sub, block.stride), out);
     }
 };
 
@@ -193,14 +272,10 @@ struct IQ3_S : Block256<110, 32, 5, 16, false> {
   private:
     template <typename L>
     [[gnu::noinline]] static void quads(TileBlock block, std::size_t sub, typename L::Q* out) {
-        point_quads<L>(
-            quant::iq3_s_points, block,
-            [sub](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA {
-                const std::uint32_t ninth = byte_at(row, 66 + sub);
-                return byte_at(row, 2 + 8 * sub + g) | ((ninth >> g) & 1u) << 8;
-            },
-            out);
-        apply_signs<L, bias>(L::column(block.base + 74 + 4 * sub, block.stride), out);
+        const auto codes = split_codes<L, 8, 1, 1>(block.at(2 + 8 * sub),
+                                                   [sub](const std::byte* row)
+                                                       PUNA_INLINE_LAMBDA { return byte_at(row, 64 - 7 * sub); });
+        signed_quads<L, bias>(quant::iq3_s_points, codes, L::column(block.base + 74 + 4 * sub, block.stride), out);
     }
 };
 
@@ -237,13 +312,10 @@ struct IQ1_S : Block256<50, 32, 5, 16, false> {
   private:
     template <typename L>
     [[gnu::noinline]] static void quads(TileBlock block, std::size_t sub, typename L::Q shift, typename L::Q* out) {
-        point_quads<L>(
-            quant::iq1_points, block,
-            [sub](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA {
-                const std::uint32_t upper = half_at(row, 34 + 2 * sub);
-                return byte_at(row, 2 + 4 * sub + g) | ((upper >> (3 * g)) & 7u) << 8;
-            },
-            out);
+        const auto codes = split_codes<L, 4, 3, 3>(block.at(2 + 4 * sub),
+                                                   [sub](const std::byte* row)
+                                                       PUNA_INLINE_LAMBDA { return half_at(row, 32 - 2 * sub); });
+        point_quads<L>(quant::iq1_points, codes, out);
         for (int j = 0; j < 8; ++j)
             out[j] = shifted<L>(out[j], shift);
     }
@@ -270,13 +342,9 @@ struct IQ1_M : Block256<56, 16, 5, 16, false> {
     /// `high`: bit 4 g + 3 says where code g is shifted to.
     template <typename L>
     [[gnu::noinline]] static void quads(TileBlock block, std::size_t sub, typename L::Q high, typename L::Q* out) {
-        point_quads<L>(
-            quant::iq1_points, block,
-            [sub](const std::byte* row, std::size_t g) PUNA_INLINE_LAMBDA {
-                const std::uint32_t upper = half_at(row, 32 + 2 * sub);
-                return byte_at(row, 4 * sub + g) | ((upper >> (4 * g)) & 7u) << 8;
-            },
-            out);
+        const auto codes = split_codes<L, 4, 4, 3>(  // above three bits, the shift
+            block.at(4 * sub), [sub](const std::byte* row) PUNA_INLINE_LAMBDA { return half_at(row, 32 - 2 * sub); });
+        point_quads<L>(quant::iq1_points, codes, out);
         for (int g = 0; g < 4; ++g) {
             const auto shift = shifts_of<L>(high, 4 * g + 3);
             out[2 * g] = shifted<L>(out[2 * g], shift);

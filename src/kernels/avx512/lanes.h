@@ -144,6 +144,16 @@ struct Avx512 {
     [[gnu::always_inline]] static __m128i join(const Pieces&... pieces) {
         return joined(pieces...);
     }
+    /// Magnitudes under Bias as q + Bias: a set bit of `minus` is a minus, the lowest the first byte's.
+    template <int Bias>
+    [[gnu::always_inline]] static __m128i signed_bytes(__m128i magnitudes, std::uint16_t minus) {
+        const __m128i bias = _mm_set1_epi8(Bias);
+        return _mm_mask_sub_epi8(_mm_or_si128(magnitudes, bias), minus, bias, magnitudes);
+    }
+    /// The low bits of x, spread over the set bits of `mask`.
+    [[gnu::always_inline]] static std::uint64_t spread(std::uint64_t x, std::uint64_t mask) {
+        return _pdep_u64(x, mask);
+    }
     /// Four bytes of each row.
     static Q column(const std::byte* base, std::size_t stride) {
         const Rows<16> rows(base, stride);
