@@ -94,6 +94,21 @@ void report_unjudged(const QuantizePlan& plan) {
         count == 1 ? "tensor keeps" : "tensors keep"));
 }
 
+/// So few bits go to what counts, or much is lost.
+void report_coarse_types(const QuantizePlan& plan) {
+    if (plan.imatrix != nullptr) return;
+    const auto coarse = std::count_if(plan.tensors.begin(), plan.tensors.end(), [](const PlannedTensor& tensor) {
+        const quant::TypeInfo& type = quant::type_info(tensor.type);
+        const bool is_coarse = std::uint64_t{8} * type.block_bytes < std::uint64_t{3} * type.block_elements;
+        return tensor.type != tensor.source->type && type.from_important != nullptr && is_coarse;
+    });
+    if (coarse == 0) return;
+    note(fmt::format(
+        "{} {} under 3 bits a weight, and nothing says which weights count: the model will suffer much. 'puna imatrix' "
+        "makes an importance matrix for --imatrix",
+        coarse, coarse == 1 ? "tensor gets" : "tensors get"));
+}
+
 void report_fallbacks(const QuantizePlan& plan) {
     for (const Fallback& fallback : fallbacks(plan)) {
         note(fmt::format("{} {} {} in place of {}: rows of {} elements are no whole number of its blocks of {}",
@@ -325,6 +340,7 @@ Result<int> RewriteModel::run(const std::optional<std::string>& type, Output& ou
     PUNA_TRY(const QuantizePlan plan, this->plan(source, chosen, format));
     report_fallbacks(plan);
     report_importance(plan);
+    report_coarse_types(plan);
     if (!plan.unsaid.empty()) note(fmt::format("the format cannot say {}", fmt::join(plan.unsaid, "; nor ")));
     if (dry_run_) {
         report_unjudged(plan);

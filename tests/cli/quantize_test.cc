@@ -68,6 +68,20 @@ TEST_F(Quantize, TypesOfFewBitsAndNvfp4AreWritten) {
     }
 }
 
+TEST_F(Quantize, FewBitsWithoutAMatrixAreNoSecret) {
+    const std::string wide = folder_.write("wide.gguf", support::tiny_model({.embedding = 256, .feed_forward = 256}));
+    for (const char* type : {"IQ2_XS", "IQ1_M", "Q2_K_S"}) {
+        const Outcome outcome = run_puna({"quantize", wide, out(), type, "--force"});
+        EXPECT_EQ(outcome.exit_code, 0);
+        EXPECT_THAT(outcome.err, HasSubstr("under 3 bits a weight")) << type;
+        EXPECT_THAT(outcome.err, HasSubstr("'puna imatrix'")) << type;
+    }
+    for (const char* type : {"IQ3_S", "Q4_0", "TQ2_0"}) {  // the last makes no use of a matrix
+        const Outcome outcome = run_puna({"quantize", wide, out(), type, "--force"});
+        EXPECT_THAT(outcome.err, Not(HasSubstr("bits a weight, and"))) << type;
+    }
+}
+
 TEST_F(Quantize, TellsPeopleWhatItDid) {
     const Outcome outcome = run_puna({"quantize", plain(), out(), "Q4_K_M"});
     EXPECT_EQ(outcome.exit_code, 0);
