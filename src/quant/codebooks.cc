@@ -162,12 +162,12 @@ void pack_subs(const std::uint8_t (&sub)[n], std::uint8_t* bytes) {
         bytes[s / 2] = static_cast<std::uint8_t>(sub[s] | (sub[s + 1] << 4));
 }
 
-/// Made when it is first needed. Bytes of points are magnitudes, but for IQ1.
-template <const auto& book, int levels>
+/// Made when it is first needed. Bytes of points are magnitudes; those of IQ1 (`around_zero`) say -1, 0 or 1, of which
+/// one is eight of the law's.
+template <const auto& book, int levels, bool around_zero = false>
 const auto& finder_of() {
     using Book = std::remove_cvref_t<decltype(book)>;
-    constexpr bool is_iq1 = &book == static_cast<const void*>(&iq1_points);
-    static const PointFinder<Book, levels> finder(book, is_iq1 ? 8.0f : 1.0f, is_iq1 ? -8.0f : 0.0f);
+    static const PointFinder<Book, levels> finder(book, around_zero ? 8.0f : 1.0f, around_zero ? -8.0f : 0.0f);
     return finder;
 }
 
@@ -243,7 +243,7 @@ void write_iq3_s(const float* values, Importance w, BlockIQ3_S* block) {
 /// The groups of an IQ1 type; `together`: one shift for all codes of a group.
 template <int width, bool together>
 auto fit_shifted(const float* values, Importance w) {
-    const auto& finder = finder_of<iq1_points, 3>();
+    const auto& finder = finder_of<iq1_points, 3, true>();
     const ShiftedCodes<std::remove_cvref_t<decltype(finder)>, width, together> codes = {finder};
     return fit_codes<width>(values, w, {9.0f, 1.0f, 8.0f, 7}, codes);
 }
@@ -278,21 +278,14 @@ void write_iq1_m(const float* values, Importance w, BlockIQ1_M* block) {
     }
 }
 
-template <typename Block, int width, ReadLaw<Block> read, WriteImportant<Block> write>
-constexpr TypeInfo type(TensorType id, std::string_view name) {
-    return with_importance<Block, super_block, write>(
-        quantized_type<Block, super_block, width, read, write_by_magnitude<Block, super_block, Importance, write>>(
-            id, name, false));
-}
-
 constexpr std::array codebook_table = {
-    type<BlockIQ1_S, 32, read_iq1_s, write_iq1_s>(TensorType::IQ1_S, "IQ1_S"),
-    type<BlockIQ1_M, 16, read_iq1_m, write_iq1_m>(TensorType::IQ1_M, "IQ1_M"),
-    type<BlockIQ2_XXS, 32, read_iq2_xxs, write_iq2_xxs>(TensorType::IQ2_XXS, "IQ2_XXS"),
-    type<BlockIQ2_XS, 16, read_iq2_xs, write_iq2_xs>(TensorType::IQ2_XS, "IQ2_XS"),
-    type<BlockIQ2_S, 16, read_iq2_s, write_iq2_s>(TensorType::IQ2_S, "IQ2_S"),
-    type<BlockIQ3_XXS, 32, read_iq3_xxs, write_iq3_xxs>(TensorType::IQ3_XXS, "IQ3_XXS"),
-    type<BlockIQ3_S, 32, read_iq3_s, write_iq3_s>(TensorType::IQ3_S, "IQ3_S"),
+    type_by_weights<BlockIQ1_S, super_block, 32, read_iq1_s, write_iq1_s>(TensorType::IQ1_S, "IQ1_S"),
+    type_by_weights<BlockIQ1_M, super_block, 16, read_iq1_m, write_iq1_m>(TensorType::IQ1_M, "IQ1_M"),
+    type_by_weights<BlockIQ2_XXS, super_block, 32, read_iq2_xxs, write_iq2_xxs>(TensorType::IQ2_XXS, "IQ2_XXS"),
+    type_by_weights<BlockIQ2_XS, super_block, 16, read_iq2_xs, write_iq2_xs>(TensorType::IQ2_XS, "IQ2_XS"),
+    type_by_weights<BlockIQ2_S, super_block, 16, read_iq2_s, write_iq2_s>(TensorType::IQ2_S, "IQ2_S"),
+    type_by_weights<BlockIQ3_XXS, super_block, 32, read_iq3_xxs, write_iq3_xxs>(TensorType::IQ3_XXS, "IQ3_XXS"),
+    type_by_weights<BlockIQ3_S, super_block, 32, read_iq3_s, write_iq3_s>(TensorType::IQ3_S, "IQ3_S"),
 };
 
 }  // namespace

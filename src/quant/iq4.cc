@@ -92,16 +92,9 @@ void write_iq4_xs(const float* values, Importance w, BlockIQ4_XS* block) {
     store_u16(block->scales_h, high);
 }
 
-template <typename Block, int elements, ReadLaw<Block> read, WriteImportant<Block> write>
-constexpr TypeInfo type(TensorType id, std::string_view name) {
-    return with_importance<Block, elements, write>(
-        quantized_type<Block, elements, small_block, read, write_by_magnitude<Block, elements, Importance, write>>(
-            id, name, false));
-}
-
 constexpr std::array iq4_table = {
-    type<BlockIQ4_NL, small_block, read_iq4_nl, write_iq4_nl>(TensorType::IQ4_NL, "IQ4_NL"),
-    type<BlockIQ4_XS, super_block, read_iq4_xs, write_iq4_xs>(TensorType::IQ4_XS, "IQ4_XS"),
+    type_by_weights<BlockIQ4_NL, small_block, small_block, read_iq4_nl, write_iq4_nl>(TensorType::IQ4_NL, "IQ4_NL"),
+    type_by_weights<BlockIQ4_XS, super_block, small_block, read_iq4_xs, write_iq4_xs>(TensorType::IQ4_XS, "IQ4_XS"),
 };
 
 }  // namespace

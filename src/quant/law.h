@@ -224,4 +224,12 @@ void write_by_magnitude(const float* values, Block* block) {
     write(values, {{weights}}, block);
 }
 
+/// The registry's entry of a type that is written by importance or, without any, by magnitude.
+template <typename Block, int elements, int width, ReadLaw<Block> read, WriteImportant<Block> write>
+constexpr TypeInfo type_by_weights(TensorType type, std::string_view name) {
+    return with_importance<Block, elements, write>(
+        quantized_type<Block, elements, width, read, write_by_magnitude<Block, elements, Importance, write>>(type, name,
+                                                                                                             false));
+}
+
 }  // namespace puna::quant
