@@ -165,7 +165,8 @@ Result<void> Llama::find_weights(bool tied) {
         used.push_back(std::move(tensor));
         return find_vector(file, used.back(), count);
     };
-    PUNA_TRY(weights_.embedding, matrix(std::string(name::embedding.in(file.dialect)), d.vocabulary, d.embedding));
+    used.emplace_back(name::embedding.in(file.dialect));
+    PUNA_TRY(weights_.embedding, find_table(file, used.back(), d.vocabulary, d.embedding));
     const std::string last = name::attention_norm.in(file.dialect, d.layers - 1);
     if (file.find_tensor(last) == nullptr) {
         return malformed_value(file, key::layers.in(file.dialect),

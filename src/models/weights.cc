@@ -49,19 +49,25 @@ Result<const formats::FoundTensor*> find_tensor(const formats::ModelFile& file, 
     return tensor;
 }
 
-/// Beside a matrix of NVFP4 there may be a number by which all of it is multiplied.
-Result<void> check_without_factor(const formats::ModelFile& file, const std::string& matrix) {
+/// Beside a matrix of NVFP4 there may be a number by which all of it is multiplied; null if there is none.
+const formats::FoundTensor* find_factor(const formats::ModelFile& file, const std::string& matrix) {
     constexpr std::string_view suffix = ".weight";
     const std::string stem = matrix.ends_with(suffix) ? matrix.substr(0, matrix.size() - suffix.size()) : matrix;
-    for (const std::string& name : {stem + ".scale", matrix + ".scale"}) {
-        const formats::FoundTensor* factor = file.find_tensor(name);
-        if (factor == nullptr) continue;
-        return Error{ErrorCode::unsupported_tensor_type,
-                     fmt::format("{}: {} is a factor of '{}', which this version does not apply",
-                                 path_of(file, *factor), factor->describe(), matrix),
-                     "use a file without such factors, or with weights in another type"};
-    }
-    return {};
+    const formats::FoundTensor* factor = file.find_tensor(stem + ".scale");
+    return factor != nullptr ? factor : file.find_tensor(matrix + ".scale");
+}
+
+Result<float> read_factor(const formats::ModelFile& file, const std::string& matrix) {
+    const formats::FoundTensor* tensor = find_factor(file, matrix);
+    if (tensor == nullptr) return 1.0F;
+    if (tensor->elements() != 1) return malformed(file, *tensor, fmt::format("is no single factor of '{}'", matrix));
+    PUNA_CHECK(find_tensor(file, tensor->name, tensor->shape));  // that its type computes
+    PUNA_TRY(const std::vector<formats::TensorPart> parts, tensor->parts_in_order());
+    float factor = 0;
+    quant::type_info(tensor->type).to_float(parts[0].data.data(), &factor, 1);
+    if (!std::isfinite(factor))
+        return malformed(file, *tensor, fmt::format("is {}, no factor of '{}'", factor, matrix));
+    return factor;
 }
 
 }  // namespace
@@ -69,7 +75,7 @@ Result<void> check_without_factor(const formats::ModelFile& file, const std::str
 void StackedMatrix::add_tasks(float* y, std::vector<nn::LinearTask>& tasks) const {
     assert(!stacked.empty());
     for (const kernels::WeightMatrix& part : stacked) {
-        tasks.push_back({&part, y, rows});
+        tasks.push_back({&part, y, rows, factor});
         y += part.rows;
     }
 }
@@ -78,17 +84,28 @@ Result<StackedMatrix> find_matrix(const formats::ModelFile& file, const std::str
                                   std::int64_t columns) {
     PUNA_TRY(const formats::FoundTensor* tensor,
              find_tensor(file, name, {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns)}));
-    PUNA_CHECK(check_without_factor(file, name));
+    PUNA_TRY(const float factor, read_factor(file, name));
     const quant::TypeInfo& type = quant::type_info(tensor->type);
     const auto row_bytes = static_cast<std::size_t>(columns) / type.block_elements * type.block_bytes;
-    StackedMatrix matrix = {.stacked = {}, .type = tensor->type, .rows = rows, .columns = columns};
+    StackedMatrix matrix = {.stacked = {}, .type = tensor->type, .rows = rows, .columns = columns, .factor = factor};
     if (!tensor->in_order()) return matrix;
     for (const formats::TensorPart& part : tensor->parts) {
-        if (part.data.size() % row_bytes != 0) return StackedMatrix{{}, tensor->type, rows, columns};
+        if (part.data.size() % row_bytes != 0) return StackedMatrix{{}, tensor->type, rows, columns, factor};
         const auto part_rows = static_cast<std::int64_t>(part.data.size() / row_bytes);
         matrix.stacked.push_back({tensor->type, part_rows, columns, part.data.data(), row_bytes});
     }
     return matrix;
+}
+
+Result<StackedMatrix> find_table(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
+                                 std::int64_t columns) {
+    if (const formats::FoundTensor* factor = find_factor(file, name)) {
+        return Error{ErrorCode::unsupported_tensor_type,
+                     fmt::format("{}: {} is a factor of '{}', which this version does not apply to a table",
+                                 path_of(file, *factor), factor->describe(), name),
+                     "use a file with the table in another type"};
+    }
+    return find_matrix(file, name, rows, columns);
 }
 
 Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std::string& name, std::int64_t count) {

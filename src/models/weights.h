@@ -22,15 +22,20 @@ struct StackedMatrix {
     quant::TensorType type = quant::TensorType::F32;
     std::int64_t rows = 0;
     std::int64_t columns = 0;
+    float factor = 1.0F;  // of all weights; files with NVFP4 have one beside a matrix
 
     /// Adds the products y = W x to `tasks`; y: [input rows][rows].
     void add_tasks(float* y, std::vector<nn::LinearTask>& tasks) const;
 };
 
-/// A matrix [rows][columns] in place in its mapped file. Errors: file_malformed (absent, or of another shape),
-/// unsupported_tensor_type.
+/// A matrix [rows][columns] in place in its mapped file, with its factor if the file has one. Errors: file_malformed
+/// (absent, or of another shape; a factor that is no finite number), unsupported_tensor_type.
 Result<StackedMatrix> find_matrix(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
                                   std::int64_t columns);
+
+/// The same of a matrix whose rows are looked up, not multiplied. Errors: unsupported_tensor_type if it has a factor.
+Result<StackedMatrix> find_table(const formats::ModelFile& file, const std::string& name, std::int64_t rows,
+                                 std::int64_t columns);
 
 /// A vector [count], decoded to float: norms and the like are small. Errors: as above.
 Result<std::vector<float>> find_vector(const formats::ModelFile& file, const std::string& name, std::int64_t count);

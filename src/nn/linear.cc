@@ -20,6 +20,16 @@ std::int64_t part_begin(std::int64_t tiles, std::int64_t threads, std::int64_t s
     return tiles * (8 * share + eighths[part]) / (8 * threads);
 }
 
+/// Of what stands in rows [first, last) of weights, for all `input_rows`.
+void apply_factor(const LinearTask& task, std::int64_t first, std::int64_t last, std::int64_t input_rows) {
+    if (task.factor == 1.0F) return;
+    for (std::int64_t m = 0; m < input_rows; ++m) {
+        float* y = task.y + m * task.y_stride;
+        for (std::int64_t row = first; row < last; ++row)
+            y[row] *= task.factor;
+    }
+}
+
 }  // namespace
 
 kernels::Activations activations_for(quant::TensorType type, kernels::Activations asked) {
@@ -97,6 +107,7 @@ void linear(const Compute& compute, const LinearInput& input, std::span<const Li
                 const kernels::ActivationMatrix x = input.view(compute, w.type);
                 compute.kernels.matmul(w.type, x.kind)(w, first_row, last_row, x, task.y, task.y_stride,
                                                        compute.thread_scratch(worker));
+                apply_factor(task, first_row, last_row, x.rows);
             }
             begin -= tiles_of(task);
             end -= tiles_of(task);

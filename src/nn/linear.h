@@ -47,11 +47,12 @@ class LinearInput {
     std::size_t asked_row_bytes_ = 0;  // 0 where no weights take what was asked for
 };
 
-/// One product of a call: y is [input rows][w.rows], rows `y_stride` apart.
+/// One product of a call: y = factor * (W x) is [input rows][w.rows], rows `y_stride` apart.
 struct LinearTask {
     const kernels::WeightMatrix* weights;
     float* y;
     std::int64_t y_stride;
+    float factor = 1.0F;  // each sum is multiplied by it, once it is rounded
 };
 
 /// Sees what weights are multiplied with.

@@ -108,8 +108,13 @@ const std::vector<Contradiction>& contradictions() {
              b.tensor("blk.0.attn_k.weight", {64, 32}, 27, std::vector<std::byte>(std::size_t{8} * 64 * 32));  // I64
          },
          "blk.0.attn_k.weight", ErrorCode::unsupported_tensor_type},
-        {"factor_of_a_matrix", [](GgufBuilder& builder) { builder.f32_tensor("blk.1.ffn_up.scale", {1}, {0.5F}); },
-         "is a factor of 'blk.1.ffn_up.weight'", ErrorCode::unsupported_tensor_type},
+        {"factors_of_a_matrix",
+         [](GgufBuilder& builder) { builder.f32_tensor("blk.1.ffn_up.scale", {2}, {0.5F, 0.5F}); },
+         "is no single factor of 'blk.1.ffn_up.weight'"},
+        {"factor_infinite", [](GgufBuilder& builder) { builder.f32_tensor("blk.1.ffn_up.scale", {1}, {infinity}); },
+         "is inf, no factor of 'blk.1.ffn_up.weight'"},
+        {"factor_of_a_table", [](GgufBuilder& builder) { builder.f32_tensor("token_embd.scale", {1}, {0.5F}); },
+         "is a factor of 'token_embd.weight'", ErrorCode::unsupported_tensor_type},
     };
     return list;
 }
