@@ -116,7 +116,9 @@ ScaleFit fit_code_scale(const float* x, Importance w, const CodeLaw& law, Codes 
     const float natural = std::fabs(largest_magnitude<width>(x)) / law.largest;
     const auto try_scale = [&](float scale) {
         const CodeSums sums = codes.choose(x, w, reciprocal_or_zero(scale), chosen);
-        return sums.xq > 0.0 && improve(best, sums.xq, sums.qq);
+        // By more than rounding: groups of weights that are all alike shall not differ in their scales.
+        constexpr double more = 1.0 + 1e-6;
+        return sums.xq > 0.0 && sums.xq * sums.xq > more * best.gain * sums.qq && improve(best, sums.xq, sums.qq);
     };
     for (const float times : code_scales)
         try_scale(natural * times);

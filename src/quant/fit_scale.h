@@ -112,7 +112,9 @@ std::uint16_t fit_super_scale(const float* scales, const double* curvatures, flo
     std::uint16_t halves[candidates];
     std::uint16_t best = f32_to_f16(natural);
     float least = HUGE_VALF;
-    for (int c = 0; c < candidates; c += 4) {
+    static_assert(reach % 4 == 0);
+    for (int n = 0; n < candidates; n += 4) {
+        const int c = (reach + n) % candidates;  // `natural` first: it stays where none is better
         Lanes d;
         Lanes inverse;
         for (int j = 0; j < 4; ++j) {

@@ -203,17 +203,21 @@ constexpr TypeInfo type(TensorType id, std::string_view name, bool has_min) {
         quantized_type<Block, super_block, width, read, write>(id, name, has_min));
 }
 
+template <typename Block, void (*write)(const float* values, Magnitude, Block* block)>
+constexpr auto by_magnitude = write_by_magnitude<Block, super_block, Magnitude, write>;
+
 constexpr std::array k_quant_table = {
+    // By magnitude it loses no less, and takes longer than others do.
     type<BlockQ2_K, 16, read_q2_k, write_evenly<BlockQ2_K, write_q2_k<Even>>, write_q2_k<Importance>>(TensorType::Q2_K,
                                                                                                       "Q2_K", true),
-    type<BlockQ3_K, 16, read_q3_k, write_by_magnitude<BlockQ3_K, super_block, Magnitude, write_q3_k<Magnitude>>,
-         write_q3_k<Importance>>(TensorType::Q3_K, "Q3_K", false),
-    type<BlockQ4_K, 32, read_q4_k, write_evenly<BlockQ4_K, write_q4_k<Even>>, write_q4_k<Importance>>(TensorType::Q4_K,
-                                                                                                      "Q4_K", true),
-    type<BlockQ5_K, 32, read_q5_k, write_evenly<BlockQ5_K, write_q5_k<Even>>, write_q5_k<Importance>>(TensorType::Q5_K,
-                                                                                                      "Q5_K", true),
-    type<BlockQ6_K, 16, read_q6_k, write_evenly<BlockQ6_K, write_q6_k<Even>>, write_q6_k<Importance>>(TensorType::Q6_K,
-                                                                                                      "Q6_K", false),
+    type<BlockQ3_K, 16, read_q3_k, by_magnitude<BlockQ3_K, write_q3_k>, write_q3_k<Importance>>(TensorType::Q3_K,
+                                                                                                "Q3_K", false),
+    type<BlockQ4_K, 32, read_q4_k, by_magnitude<BlockQ4_K, write_q4_k>, write_q4_k<Importance>>(TensorType::Q4_K,
+                                                                                                "Q4_K", true),
+    type<BlockQ5_K, 32, read_q5_k, by_magnitude<BlockQ5_K, write_q5_k>, write_q5_k<Importance>>(TensorType::Q5_K,
+                                                                                                "Q5_K", true),
+    type<BlockQ6_K, 16, read_q6_k, by_magnitude<BlockQ6_K, write_q6_k>, write_q6_k<Importance>>(TensorType::Q6_K,
+                                                                                                "Q6_K", false),
 };
 
 }  // namespace

@@ -77,6 +77,14 @@ TEST_P(Important, OnlyRatiosCount) {
     EXPECT_EQ(encoded_by(info_, values_, importance_), encoded_by(info_, values_, scaled));
 }
 
+// Groups may choose different codes for them, whose scales are rounded apart.
+TEST_P(Important, NearlyKeepsConstants) {
+    for (const float constant : {1.0F, -1.0F, 0.03125F}) {
+        for (const float v : encoded_by(info_, std::vector<float>(count, constant), importance_))
+            ASSERT_NEAR(v, constant, std::fabs(constant) * 0.04F);
+    }
+}
+
 TEST_P(Important, TakesAnyFloats) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     constexpr float huge = std::numeric_limits<float>::max();
