@@ -66,8 +66,8 @@ bool holds(Matrix matrix, bool given) {
 /// Some tensors matter more than their size: the values that attention hands on, and the way back from the feed-forward
 /// network. The first rule that fits decides.
 struct Rule {
-    std::string_view mix;
-    std::string_view part;  // of the name, behind "blk.N."
+    std::string_view mixes;  // a glob for their names
+    std::string_view part;   // of the name, behind "blk.N."
     Layers layers;
     TensorType type;
     std::uint64_t heads_per_kv = 1;  // and only where at least as many query heads share a KV head
@@ -101,10 +101,8 @@ constexpr std::array rules = {
     Rule{"Q5_K_M", "ffn_down", Layers::some, TensorType::Q6_K},
     Rule{"Q4_0", "ffn_down", Layers::first_eighth, TensorType::Q4_1, 1, Matrix::given},
     Rule{"Q5_0", "ffn_down", Layers::first_eighth, TensorType::Q5_1, 1, Matrix::given},
-    Rule{"IQ4_NL", "attn_v", Layers::all, TensorType::Q5_K, 4},
-    Rule{"IQ4_NL", "ffn_down", Layers::first_eighth, TensorType::Q5_K, 1, Matrix::absent},
-    Rule{"IQ4_XS", "attn_v", Layers::all, TensorType::Q5_K, 4},
-    Rule{"IQ4_XS", "ffn_down", Layers::first_eighth, TensorType::Q5_K, 1, Matrix::absent},
+    Rule{"IQ4_*", "attn_v", Layers::all, TensorType::Q5_K, 4},
+    Rule{"IQ4_*", "ffn_down", Layers::first_eighth, TensorType::Q5_K, 1, Matrix::absent},
     Rule{"IQ3_M", "attn_v", Layers::all, TensorType::Q4_K},
     Rule{"IQ3_M", "attn_qkv", Layers::all, TensorType::Q4_K},
     Rule{"IQ3_M", "attn_output", Layers::all, TensorType::Q4_K},
@@ -122,41 +120,28 @@ constexpr std::array rules = {
     Rule{"IQ3_XXS", "attn_output", Layers::all, TensorType::IQ3_S},
     Rule{"IQ3_XXS", "ffn_down", Layers::first_eighth, TensorType::Q4_K, 1, Matrix::absent},
     Rule{"IQ3_XXS", "ffn_down", Layers::all, TensorType::Q3_K, 1, Matrix::absent},
-    Rule{"IQ2_M", "attn_v", Layers::all, TensorType::Q4_K, 4},
-    Rule{"IQ2_M", "attn_v", Layers::all, TensorType::IQ3_S},
-    Rule{"IQ2_M", "attn_output", Layers::all, TensorType::IQ3_S},
-    Rule{"IQ2_M", "ffn_down", Layers::first_eighth, TensorType::IQ3_S},
-    Rule{"IQ2_S", "attn_v", Layers::all, TensorType::Q4_K, 4},
-    Rule{"IQ2_S", "attn_v", Layers::all, TensorType::IQ3_S},
-    Rule{"IQ2_S", "attn_output", Layers::all, TensorType::IQ3_S},
-    Rule{"IQ2_S", "ffn_down", Layers::first_eighth, TensorType::IQ3_S},
-    Rule{"IQ2_XS", "attn_v", Layers::all, TensorType::Q4_K, 4},
-    Rule{"IQ2_XS", "attn_v", Layers::all, TensorType::Q2_K},
-    Rule{"IQ2_XS", "ffn_down", Layers::first_eighth, TensorType::Q2_K},
-    Rule{"IQ2_XXS", "attn_v", Layers::all, TensorType::Q4_K, 4},
-    Rule{"IQ2_XXS", "attn_v", Layers::all, TensorType::Q2_K},
-    Rule{"IQ2_XXS", "ffn_down", Layers::first_eighth, TensorType::Q2_K},
-    Rule{"IQ1_M", "attn_v", Layers::all, TensorType::Q4_K, 4},
-    Rule{"IQ1_M", "attn_v", Layers::all, TensorType::Q2_K},
-    Rule{"IQ1_M", "attn_output", Layers::all, TensorType::IQ2_XXS},
-    Rule{"IQ1_M", "ffn_down", Layers::first_eighth, TensorType::Q2_K},
-    Rule{"IQ1_S", "attn_v", Layers::all, TensorType::Q4_K, 4},
-    Rule{"IQ1_S", "attn_v", Layers::all, TensorType::Q2_K},
-    Rule{"IQ1_S", "attn_output", Layers::all, TensorType::IQ2_XXS},
-    Rule{"IQ1_S", "ffn_down", Layers::first_eighth, TensorType::Q2_K},
+    Rule{"IQ2_?", "attn_v", Layers::all, TensorType::Q4_K, 4},
+    Rule{"IQ2_?", "attn_v", Layers::all, TensorType::IQ3_S},
+    Rule{"IQ2_?", "attn_output", Layers::all, TensorType::IQ3_S},
+    Rule{"IQ2_?", "ffn_down", Layers::first_eighth, TensorType::IQ3_S},
+    Rule{"IQ2_X*", "attn_v", Layers::all, TensorType::Q4_K, 4},
+    Rule{"IQ2_X*", "attn_v", Layers::all, TensorType::Q2_K},
+    Rule{"IQ2_X*", "ffn_down", Layers::first_eighth, TensorType::Q2_K},
+    Rule{"IQ1_?", "attn_v", Layers::all, TensorType::Q4_K, 4},
+    Rule{"IQ1_?", "attn_v", Layers::all, TensorType::Q2_K},
+    Rule{"IQ1_?", "attn_output", Layers::all, TensorType::IQ2_XXS},
+    Rule{"IQ1_?", "ffn_down", Layers::first_eighth, TensorType::Q2_K},
 };
 
 /// Of the embedding, where it does not make the logits too.
 struct EmbeddingRule {
-    std::string_view mix;
+    std::string_view mixes;  // as above
     TensorType type;
 };
 constexpr std::array embedding_rules = {
-    EmbeddingRule{"IQ3_XXS", TensorType::IQ3_S}, EmbeddingRule{"IQ2_M", TensorType::IQ3_S},
-    EmbeddingRule{"IQ2_S", TensorType::IQ3_S},   EmbeddingRule{"IQ2_XS", TensorType::Q2_K},
-    EmbeddingRule{"IQ2_XXS", TensorType::Q2_K},  EmbeddingRule{"IQ1_M", TensorType::Q2_K},
-    EmbeddingRule{"IQ1_S", TensorType::Q2_K},    EmbeddingRule{"TQ2_0", TensorType::Q4_K},
-    EmbeddingRule{"TQ1_0", TensorType::Q4_K},
+    EmbeddingRule{"IQ3_XXS", TensorType::IQ3_S}, EmbeddingRule{"IQ2_?", TensorType::IQ3_S},
+    EmbeddingRule{"IQ2_X*", TensorType::Q2_K},   EmbeddingRule{"IQ1_?", TensorType::Q2_K},
+    EmbeddingRule{"TQ?_0", TensorType::Q4_K},
 };
 
 /// Of what makes the logits, which suffer most: 6 bits, or 5 where there are under three for the others.
@@ -258,14 +243,15 @@ TensorType type_in_mix(const Mix& mix, std::string_view tensor_name, const Model
     if (tensor_name == traits.head) return head_type(mix, traits.head_columns);
     if (tensor_name == "token_embd.weight") {
         const auto* rule = std::find_if(embedding_rules.begin(), embedding_rules.end(),
-                                        [&](const EmbeddingRule& r) { return r.mix == mix.name; });
+                                        [&](const EmbeddingRule& r) { return matches_glob(r.mixes, mix.name); });
         return rule == embedding_rules.end() ? mix.base : rule->type;
     }
     const auto place = place_of(tensor_name);
     if (!place) return mix.base;
     for (const Rule& rule : rules) {
-        if (rule.mix == mix.name && rule.part == place->part && traits.heads_per_kv >= rule.heads_per_kv &&
-            holds(rule.layers, place->layer, traits.layers) && holds(rule.matrix, traits.by_importance)) {
+        if (matches_glob(rule.mixes, mix.name) && rule.part == place->part &&
+            traits.heads_per_kv >= rule.heads_per_kv && holds(rule.layers, place->layer, traits.layers) &&
+            holds(rule.matrix, traits.by_importance)) {
             return rule.type;
         }
     }

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "quant/codebooks.h"
+#include "quant/blocks.h"
 #include "quant/fit_scale.h"
 #include "quant/law.h"
 #include "quant/nearest_points.h"

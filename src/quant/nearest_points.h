@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include "quant/codebooks.h"
 #include "quant/law.h"
 
 namespace puna::quant {
