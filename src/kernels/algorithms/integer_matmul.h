@@ -59,6 +59,9 @@ template <typename L, typename Type>
 inline constexpr std::size_t fetched_share =
     static_cast<std::size_t>(L::rows * Type::width) * Type::block_bytes / Type::elements;
 
+/// The first-level cache has room for two tiles of this size: for one and the next.
+inline constexpr std::size_t near_tile_bytes = std::size_t{24} << 10;
+
 /// Up to M rows of activations, all of x: weights are decoded and used at once. `AcrossLanes`: L is a set's One.
 template <typename L, typename P, typename Type, int M, bool AcrossLanes = false>
 void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
@@ -68,11 +71,10 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
     const PreparedRow<P> first(x.data, x.columns);
     const std::int64_t steps = w.columns / Type::elements;
     // The hardware's prefetchers do not follow sixteen short streams. The next tile's rows lie end to end, so this tile
-    // fetches them in a straight line, a share with each law block. Two tiles of more than 48 KiB are too much for the
-    // first-level cache.
+    // fetches them in a straight line, a share with each law block.
     constexpr std::size_t share = fetched_share<L, Type>;
     const std::size_t tile_bytes = static_cast<std::size_t>(L::rows) * w.row_bytes;
-    const bool near = tile_bytes <= (std::size_t{24} << 10);
+    const bool near = tile_bytes <= near_tile_bytes;
     fetch(w.data + static_cast<std::size_t>(row_begin) * w.row_bytes, tile_bytes, near);
     for (std::int64_t row = row_begin; row < row_end; row += L::rows) {
         TileBlock block = tile_at(w, row, row_end, L::rows, spare);
@@ -98,15 +100,17 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
             });
             block = block.at(Type::block_bytes);
         }
-        for (int m = 0; m < M && m < x.rows; ++m)
-            store_rows<L>(y + m * y_stride + row, acc[m], row_end - row);
+#pragma GCC unroll 8  // a loop's sums would wait in memory
+        for (int m = 0; m < M; ++m) {
+            if (m < x.rows) store_rows<L>(y + m * y_stride + row, acc[m], row_end - row);
+        }
     }
 }
 
 /// Weights that are needed soon: a share of them is fetched with each law block. Null: nothing is.
 struct Ahead {
-    const std::byte* at;
-    std::size_t share;
+    const std::byte* at = nullptr;
+    std::size_t share = 0;
 
     PUNA_INLINE void fetch_share() {
         if (at == nullptr) return;
@@ -115,26 +119,73 @@ struct Ahead {
     }
 };
 
-/// Decodes `columns` weights of each row of a tile into a panel; `store` writes a quad (q + bias) as the products read
-/// it.
+/// Where a tile's law blocks are kept as they are decoded; `store` writes a quad (q + bias) as the products read it.
 template <typename L, typename Type, std::size_t QuadBytes, typename Store>
-void decode_tile(TileBlock block, std::int64_t columns, Ahead ahead, std::byte* out, const Store& store) {
+struct PanelWriter {
+    std::byte* out;
+    const Store& store;
+
+    PUNA_INLINE void put(const typename L::Q* quads, typename L::F scale, typename L::F negative_min) {
+        for (int j = 0; j < Type::width / 4; ++j)
+            store(out + static_cast<std::size_t>(j) * QuadBytes, quads[j]);
+        out += Type::width / 4 * QuadBytes;
+        L::store(reinterpret_cast<float*>(out), scale);
+        out += row_vector_bytes;
+        if constexpr (Type::has_min) {
+            L::store(reinterpret_cast<float*>(out), negative_min);
+            out += row_vector_bytes;
+        }
+    }
+};
+
+/// Decodes `columns` weights of each row of a tile into a panel.
+template <typename L, typename Type, std::size_t QuadBytes, typename Store>
+[[gnu::flatten]] void decode_tile(TileBlock block, std::int64_t columns, Ahead ahead, std::byte* out,
+                                  const Store& store) {
+    PanelWriter<L, Type, QuadBytes, Store> panel{out, store};
     for (std::int64_t k = 0; k < columns; k += Type::elements) {
         Type::template step<L>(
             block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) PUNA_INLINE_LAMBDA {
                 ahead.fetch_share();
-                for (int j = 0; j < Type::width / 4; ++j)
-                    store(out + static_cast<std::size_t>(j) * QuadBytes, quads[j]);
-                out += Type::width / 4 * QuadBytes;
-                L::store(reinterpret_cast<float*>(out), scale);
-                out += row_vector_bytes;
-                if constexpr (Type::has_min) {
-                    L::store(reinterpret_cast<float*>(out), negative_min);
-                    out += row_vector_bytes;
-                }
+                panel.put(quads, scale, negative_min);
             });
         block = block.at(Type::block_bytes);
     }
+}
+
+/// The same of a tile's whole rows, which are multiplied with the first M rows of activations meanwhile. Decoding is
+/// stores and shuffles for the most part, and products leave the ports for those idle: on Zen 4 a line is stored every
+/// 3.5 cycles, so that a law block of 32, nine lines, takes 33 by itself.
+template <typename L, typename P, typename Type, int M, typename Store>
+[[gnu::flatten]] void decode_and_multiply(TileBlock block, std::byte* out, const Store& store,
+                                          const ActivationMatrix& x, float* y, std::int64_t y_stride,
+                                          std::int64_t rows) {
+    constexpr int law_blocks_per_block = 32 / Type::width;
+    const std::size_t tile_bytes = static_cast<std::size_t>(L::rows) * block.stride;
+    const std::byte* ahead = block.base + tile_bytes;  // the panel's next tile
+    const bool near = tile_bytes <= near_tile_bytes;
+    PanelWriter<L, Type, P::Panel::bytes, Store> panel{out, store};
+    const ActivationRows<P, M> activations(x, 0);
+    typename L::F acc[M];
+    for (int m = 0; m < M; ++m)
+        acc[m] = L::set(0.0F);
+    std::int64_t law_block = 0;
+    for (std::int64_t k = 0; k < x.columns; k += Type::elements) {
+        Type::template step<L>(
+            block, [&](const typename L::Q* quads, typename L::F scale, typename L::F negative_min) PUNA_INLINE_LAMBDA {
+                fetch(ahead, fetched_share<L, Type>, near);
+                ahead += fetched_share<L, Type>;
+                panel.put(quads, scale, negative_min);
+                accumulate_block<L, P, Type::width, Type::has_min, M>(
+                    acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias,
+                    activations, law_block / law_blocks_per_block, static_cast<int>(law_block % law_blocks_per_block));
+                ++law_block;
+            });
+        block = block.at(Type::block_bytes);
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m)
+        store_rows<L>(y + m * y_stride, acc[m], rows);
 }
 
 /// Blocks of 32 columns, [begin, end): what of K a panel holds.
@@ -191,6 +242,10 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
     using Panel = typename P::Panel;
     constexpr int most = Type::width == 16 ? L::integer_tile_columns_of_16 : L::integer_tile_columns;
     constexpr std::size_t block_bytes = panel_block_bytes<Type::width, Type::has_min, Panel::bytes>;
+    // Rows of activations that are multiplied while a tile is decoded.
+    constexpr int at_once = L::rows_while_decoding;
+    const auto store = [](std::byte* out, typename L::Q quad)
+                           PUNA_INLINE_LAMBDA { Panel::store(out, quad, Type::bias); };
     const std::int64_t part = panel_part<L>(w.columns);
     const std::size_t tile_bytes = static_cast<std::size_t>(part / Type::width) * block_bytes;
     const auto panel_at = [&](std::int64_t t) { return scratch + static_cast<std::size_t>(t) * tile_bytes; };
@@ -202,23 +257,29 @@ void multiply_many(const WeightMatrix& w, std::int64_t row_begin, std::int64_t r
             const std::int64_t columns = w.columns - k < part ? w.columns - k : part;
             const BlockRange blocks = {k / activation_block, (k + columns) / activation_block};
             const auto begin = static_cast<std::size_t>(k / Type::elements) * Type::block_bytes;
-            for (std::int64_t t = 0; t < tiles; ++t) {
-                const TileBlock tile = tile_at(w, row + t * L::rows, row_end, L::rows, spare);
-                decode_tile<L, Type, Panel::bytes>(tile.at(begin), columns, Ahead{}, panel_at(t),
-                                                   [](std::byte* out, typename L::Q quad)
-                                                       PUNA_INLINE_LAMBDA { Panel::store(out, quad, Type::bias); });
-            }
             // While the first rows of activations are multiplied, memory has time for the tile that will take a tile's
             // place in the panel; decoding it is too short for that.
-            const std::byte* next_panel = w.data + static_cast<std::size_t>(row + panel_rows) * w.row_bytes;
-            for (std::int64_t m = 0; m < x.rows; m += most) {
+            const std::byte* next_panel = w.data + static_cast<std::size_t>(row + panel_rows) * w.row_bytes + begin;
+            const auto next_of = [&](std::int64_t t) {
+                return Ahead{next_panel + static_cast<std::size_t>(t * L::rows) * w.row_bytes, fetched_share<L, Type>};
+            };
+            const auto y_of = [&](std::int64_t m, std::int64_t t) { return y + m * y_stride + row + t * L::rows; };
+            const auto rows_from = [&](std::int64_t t) { return row_end - row - t * L::rows; };
+            for (std::int64_t t = 0; t < tiles; ++t) {
+                const TileBlock tile = tile_at(w, row + t * L::rows, row_end, L::rows, spare);
+                if constexpr (at_once > 0) {
+                    decode_and_multiply<L, P, Type, at_once>(tile, panel_at(t), store, x, y_of(0, t), y_stride,
+                                                             rows_from(t));
+                } else {
+                    decode_tile<L, Type, Panel::bytes>(tile.at(begin), columns, Ahead{}, panel_at(t), store);
+                }
+            }
+            for (std::int64_t m = at_once; m < x.rows; m += most) {
                 const std::int64_t count = x.rows - m < most ? x.rows - m : most;
                 for (std::int64_t t = 0; t < tiles; ++t) {
-                    const std::byte* next = next_panel + L::rows * (static_cast<std::size_t>(t) * w.row_bytes + begin);
-                    const Ahead ahead = {m == 0 ? next : nullptr, fetched_share<L, Type>};
-                    multiply_up_to<L, P, Type::width, Type::has_min, most>(
-                        count, panel_at(t), Type::bias, blocks, x, m, y + m * y_stride + row + t * L::rows, y_stride,
-                        row_end - row - t * L::rows, ahead);
+                    multiply_up_to<L, P, Type::width, Type::has_min, most>(count, panel_at(t), Type::bias, blocks, x, m,
+                                                                           y_of(m, t), y_stride, rows_from(t),
+                                                                           m == at_once ? next_of(t) : Ahead{});
                 }
             }
         }
@@ -241,8 +302,12 @@ void integer_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t 
         }
     } else if (x.rows == 2) {
         multiply_few<Few, FewP, Type, 2>(w, row_begin, row_end, x, y, y_stride, spare);
-    } else if constexpr (L::most_few > 2) {
-        multiply_few<Few, FewP, Type, L::most_few>(w, row_begin, row_end, x, y, y_stride, spare);
+    } else if constexpr (L::most_few == 4) {
+        if (x.rows == 3) {
+            multiply_few<Few, FewP, Type, 3>(w, row_begin, row_end, x, y, y_stride, spare);
+        } else {
+            multiply_few<Few, FewP, Type, 4>(w, row_begin, row_end, x, y, y_stride, spare);
+        }
     }
 }
 

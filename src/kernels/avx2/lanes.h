@@ -45,6 +45,7 @@ struct Avx2 {
     using Few = Eight;
     using One = Across;
     static constexpr int most_few = 2;
+    static constexpr int rows_while_decoding = 0;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 1;
     static constexpr std::size_t most_panel_quad_bytes = 2 * algorithms::quad_bytes;

@@ -31,6 +31,7 @@ struct Avx512 {
     // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K.
     using Few = Avx512;
     static constexpr int most_few = 4;
+    static constexpr int rows_while_decoding = 4;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 4;
     static std::int64_t panel_columns() { return INT64_MAX; }
@@ -190,8 +191,8 @@ struct Avx512 {
 
         static Sum start(std::int32_t x) { return {_mm512_set1_epi32(x), _mm512_setzero_si512()}; }
         static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
-            sum.low = _mm512_dpbusd_epi32(sum.low, weights, broadcast_quad(activations + quad * 4));
-            sum.high = _mm512_dpbusd_epi32(sum.high, weights, broadcast_quad(activations + 32 + quad * 4));
+            add_products(sum.low, weights, activations + quad * 4);
+            add_products(sum.high, weights, activations + 32 + quad * 4);
         }
         static I total(Sum sum) { return _mm512_add_epi32(sum.low, _mm512_slli_epi32(sum.high, 8)); }
         static void pack(const std::int32_t* q, std::byte* out) {
@@ -213,7 +214,7 @@ struct Avx512 {
 
         static Sum start(std::int32_t x) { return _mm512_set1_epi32(x); }
         static void multiply(Sum& sum, Q weights, const std::byte* activations, int quad) {
-            sum = _mm512_dpbusd_epi32(sum, weights, broadcast_quad(activations + quad * 4));
+            add_products(sum, weights, activations + quad * 4);
         }
         static I total(Sum sum) { return sum; }
         static void pack(const std::int32_t* q, std::byte* out) {
@@ -227,10 +228,15 @@ struct Avx512 {
     [[gnu::always_inline]] static __m512i fours(__m128i a, __m128i b, __m128i c, __m128i d) {
         return _mm512_inserti64x4(_mm512_castsi256_si512(eights(a, b)), eights(c, d), 1);
     }
-    static __m512i broadcast_quad(const std::byte* p) {
-        std::int32_t quad;
-        __builtin_memcpy(&quad, p, 4);
-        return _mm512_set1_epi32(quad);
+    /// Each row's four weights times the same four activations. GCC 12 makes the broadcast of the intrinsics an
+    /// instruction of its own, which few rows of activations have no time for.
+    [[gnu::always_inline]] static void add_products(__m512i& sum, __m512i weights, const std::byte* activations) {
+        struct Quad {
+            std::byte bytes[4];
+        };
+        __asm__("vpdpbusd %2%{1to16%}, %1, %0"
+                : "+v"(sum)
+                : "v"(weights), "m"(*reinterpret_cast<const Quad*>(activations)));
     }
 };
 

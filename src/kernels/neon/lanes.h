@@ -35,6 +35,7 @@ struct Neon {
     // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K.
     using Few = Neon;
     static constexpr int most_few = 2;
+    static constexpr int rows_while_decoding = 0;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 4;
     static std::int64_t panel_columns() { return INT64_MAX; }
