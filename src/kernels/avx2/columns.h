@@ -16,11 +16,12 @@ template <int Count>
 class Rows {
   public:
     [[gnu::always_inline]] Rows(const std::byte* base, std::size_t stride) : stride_(stride) {
-        for (auto& four : fours_) {
-            four = base;
-            // Else GCC keeps sixteen offsets, in vector registers, instead of four addresses.
-            __asm__("" : "+r"(four));
-            base = four + 4 * stride;
+        // No loop: GCC would keep the array in memory as well.
+        fours_[0] = kept(base);
+        fours_[1] = kept(fours_[0] + 4 * stride);
+        if constexpr (Count == 16) {
+            fours_[2] = kept(fours_[1] + 4 * stride);
+            fours_[3] = kept(fours_[2] + 4 * stride);
         }
     }
     [[gnu::always_inline]] const std::byte* at(std::size_t row) const { return fours_[row / 4] + row % 4 * stride_; }
@@ -33,6 +34,13 @@ class Rows {
     }
 
   private:
+    /// An address that is kept in a register: else GCC keeps sixteen offsets, in vector registers, instead of four
+    /// addresses.
+    [[gnu::always_inline]] static const std::byte* kept(const std::byte* address) {
+        __asm__("" : "+r"(address));
+        return address;
+    }
+
     const std::byte* fours_[Count / 4];  // rows 0, 4, ...
     std::size_t stride_;
 };
