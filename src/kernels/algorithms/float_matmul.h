@@ -120,9 +120,9 @@ void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x
     }
     if constexpr (M > 1) {
         if (whole < x_rows) {
-            float_tiles<L, S, R, (M + 1) / 2>(w, w_stride, rows, x + static_cast<std::size_t>(whole) * x_stride,
-                                              x_stride, x_rows - whole, columns, part_columns, whole == 0 ? ahead : 0,
-                                              y + whole * y_stride, y_stride);
+            float_tiles<L, S, R, M - 1>(w, w_stride, rows, x + static_cast<std::size_t>(whole) * x_stride, x_stride,
+                                        x_rows - whole, columns, part_columns, whole == 0 ? ahead : 0,
+                                        y + whole * y_stride, y_stride);
         }
     }
 }

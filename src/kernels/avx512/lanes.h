@@ -28,7 +28,8 @@ struct Avx512 {
     static constexpr int integer_tile_columns = 6;
     static constexpr int integer_tile_columns_of_16 = 6;
 
-    // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K.
+    // Few rows of activations: sixteen rows of weights at a time, as always. Panels hold all of K, and more rows begin
+    // with as many while one is decoded.
     using Few = Avx512;
     static constexpr int most_few = 4;
     static constexpr int rows_while_decoding = 4;
