@@ -62,11 +62,20 @@ inline constexpr std::size_t fetched_share =
 /// The first-level cache has room for two tiles of this size: for one and the next.
 inline constexpr std::size_t near_tile_bytes = std::size_t{24} << 10;
 
+/// acc[m] += a tile's law block, as its decoder hands it on: number `law_block` along K.
+template <typename L, typename P, typename Type, int M>
+PUNA_INLINE void accumulate_decoded(typename L::F (&acc)[M], const typename L::Q* quads, typename L::F scale,
+                                    typename L::F negative_min, const ActivationRows<P, M>& x, std::int64_t law_block) {
+    constexpr int per_block = activation_block / Type::width;
+    accumulate_block<L, P, Type::width, Type::has_min, M>(
+        acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias, x,
+        law_block / per_block, static_cast<int>(law_block % per_block));
+}
+
 /// Up to M rows of activations, all of x: weights are decoded and used at once. `AcrossLanes`: L is a set's One.
 template <typename L, typename P, typename Type, int M, bool AcrossLanes = false>
 void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row_end, const ActivationMatrix& x,
                   float* y, std::int64_t y_stride, std::byte* spare) {
-    constexpr int law_blocks_per_block = 32 / Type::width;
     const ActivationRows<P, M> rows(x, 0);
     const PreparedRow<P> first(x.data, x.columns);
     const std::int64_t steps = w.columns / Type::elements;
@@ -92,9 +101,7 @@ void multiply_few(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
                     accumulate_across<L, P, Type::has_min>(acc[0], quads, scale, negative_min, Type::bias, first,
                                                            law_block);
                 } else {
-                    accumulate_block<L, P, Type::width, Type::has_min, M>(
-                        acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias,
-                        rows, law_block / law_blocks_per_block, static_cast<int>(law_block % law_blocks_per_block));
+                    accumulate_decoded<L, P, Type>(acc, quads, scale, negative_min, rows, law_block);
                 }
                 ++law_block;
             });
@@ -160,7 +167,6 @@ template <typename L, typename P, typename Type, int M, typename Store>
 [[gnu::flatten]] void decode_and_multiply(TileBlock block, std::byte* out, const Store& store,
                                           const ActivationMatrix& x, float* y, std::int64_t y_stride,
                                           std::int64_t rows) {
-    constexpr int law_blocks_per_block = 32 / Type::width;
     const std::size_t tile_bytes = static_cast<std::size_t>(L::rows) * block.stride;
     const std::byte* ahead = block.base + tile_bytes;  // the panel's next tile
     const bool near = tile_bytes <= near_tile_bytes;
@@ -176,9 +182,7 @@ template <typename L, typename P, typename Type, int M, typename Store>
                 fetch(ahead, fetched_share<L, Type>, near);
                 ahead += fetched_share<L, Type>;
                 panel.put(quads, scale, negative_min);
-                accumulate_block<L, P, Type::width, Type::has_min, M>(
-                    acc, [quads](int j) PUNA_INLINE_LAMBDA { return quads[j]; }, scale, negative_min, Type::bias,
-                    activations, law_block / law_blocks_per_block, static_cast<int>(law_block % law_blocks_per_block));
+                accumulate_decoded<L, P, Type>(acc, quads, scale, negative_min, activations, law_block);
                 ++law_block;
             });
         block = block.at(Type::block_bytes);

@@ -32,7 +32,7 @@ struct Avx512 {
     // with as many while one is decoded.
     using Few = Avx512;
     static constexpr int most_few = 4;
-    static constexpr int rows_while_decoding = 4;
+    static constexpr int rows_while_decoding = most_few;
     static constexpr std::int64_t rows = 16;
     static constexpr std::int64_t panel_tiles = 4;
     static std::int64_t panel_columns() { return INT64_MAX; }
