@@ -64,8 +64,6 @@ bool spin_until(Condition ready, std::chrono::nanoseconds limit) {
 //   next call and sees that call's task.
 // - nobody waits for a thread that sleeps: the caller does the work itself.
 struct ThreadPool::State {
-    using Task = FunctionRef<void(std::size_t, std::size_t)>;
-
     // One cache line, for it changes hands as a whole at each claim.
     alignas(kCacheLine) std::atomic<std::int64_t> remaining{0};  // indices that nobody owns; negative: late claims
     std::atomic<std::uint32_t> epoch{0};                         // counts the calls; idle workers watch it
@@ -76,6 +74,8 @@ struct ThreadPool::State {
     // Another, which workers write and the caller watches.
     alignas(kCacheLine) std::atomic<std::size_t> done{0};  // indices of this call done by workers
     std::atomic<std::uint32_t> reports{0};                 // counts the changes of `done`; 32 bits, to sleep on
+
+    alignas(kCacheLine) std::atomic<std::uint32_t> first_done{0};  // indices of this call's first stage that are done
 
     struct alignas(kCacheLine) Share {
         std::atomic<std::size_t> taken{0};  // parts of it; more than it has: claims that went on to another
@@ -89,6 +89,8 @@ struct ThreadPool::State {
     std::size_t work(std::size_t worker);
     void serve(std::size_t worker);
     void join_workers(std::size_t expected);
+    void finish_first(std::size_t expected);
+    void await_first(std::size_t expected) const;
     void stop();
 };
 
@@ -127,6 +129,21 @@ void ThreadPool::State::join_workers(std::size_t expected) {
         const std::uint32_t seen = reports.load(std::memory_order_acquire);
         if (spin_until(complete, spin)) return;
         reports.wait(seen, std::memory_order_acquire);
+    }
+}
+
+/// Says that one of the `expected` indices of the first stage is done.
+void ThreadPool::State::finish_first(std::size_t expected) {
+    if (first_done.fetch_add(1, std::memory_order_seq_cst) + 1 == expected) first_done.notify_all();
+}
+
+/// Returns once all of the first stage is done. Nobody waits in vain: indices are claimed in order, so that whoever
+/// owns a later one knows all of the first stage to be with threads that are awake.
+void ThreadPool::State::await_first(std::size_t expected) const {
+    const auto complete = [&] { return first_done.load(std::memory_order_acquire) == expected; };
+    while (!spin_until(complete, spin)) {
+        const std::uint32_t seen = first_done.load(std::memory_order_acquire);
+        if (seen != expected) first_done.wait(seen, std::memory_order_acquire);
     }
 }
 
@@ -193,7 +210,7 @@ CpuScope ThreadPool::pin_caller() const {
     return state_->cores.empty() ? CpuScope() : CpuScope({state_->cores.data(), 1});
 }
 
-void ThreadPool::run(std::size_t count, FunctionRef<void(std::size_t index, std::size_t worker)> task) {
+void ThreadPool::run_indices(std::size_t count, Task task) {
     State& state = *state_;
     if (count <= 1 || state.workers.empty()) {
         for (std::size_t index = 0; index < count; ++index)
@@ -211,19 +228,37 @@ void ThreadPool::run(std::size_t count, FunctionRef<void(std::size_t index, std:
     state.join_workers(count - ran);
 }
 
-void ThreadPool::run_shares(std::size_t parts,
-                            FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)> task) {
+void ThreadPool::run(std::size_t count, Task task, const FirstStage& first) {
+    if (first.count <= 1) {  // the caller does it before it calls anyone: nobody has to see it done
+        if (first.count == 1) first.task(0, 0);
+        return run_indices(count, task);
+    }
+    assert(first.count <= UINT32_MAX);
+    state_->first_done.store(0, std::memory_order_relaxed);
+    run_indices(first.count + count, [&](std::size_t index, std::size_t worker) {
+        if (index < first.count) {
+            first.task(index, worker);
+            state_->finish_first(first.count);
+        } else {
+            state_->await_first(first.count);
+            task(index - first.count, worker);
+        }
+    });
+}
+
+void ThreadPool::run_shares(std::size_t parts, ShareTask task, const FirstStage& first) {
     std::vector<State::Share>& shares = state_->shares;
     for (State::Share& share : shares)
         share.taken.store(0, std::memory_order_relaxed);
     // There are as many indices as parts, and each takes one: so a part is left for each, and one round finds it.
-    run(shares.size() * parts, [&](std::size_t, std::size_t worker) {
+    const auto take_part = [&](std::size_t, std::size_t worker) {
         for (std::size_t i = 0; i < shares.size(); ++i) {
             const std::size_t share = (worker + i) % shares.size();
             const std::size_t part = shares[share].taken.fetch_add(1, std::memory_order_relaxed);
             if (part < parts) return task(share, part, worker);
         }
-    });
+    };
+    run(shares.size() * parts, take_part, first);
 }
 
 }  // namespace puna::base

@@ -19,6 +19,14 @@ struct ThreadOptions {
     std::optional<std::uint32_t> spin_microseconds;
 };
 
+/// What a call begins with: `task` for each index in [0, count). All of it is done, and what it wrote is seen, before
+/// the first task of the call itself; that takes no fork and join of its own.
+struct FirstStage {
+    static constexpr auto nothing = [](std::size_t, std::size_t) {};
+    std::size_t count = 0;
+    FunctionRef<void(std::size_t index, std::size_t worker)> task = nothing;
+};
+
 /// `size() - 1` workers and the caller. Workers spin briefly between calls, then sleep, so an idle pool burns no CPU.
 /// `run` is for one thread at a time, and never waits for a worker that sleeps: the caller takes the indices itself.
 /// What was written before `run` is seen by the tasks, and what they wrote by the caller. Workers block the signals
@@ -42,15 +50,18 @@ class ThreadPool {
     /// Calls `task(index, worker)` once for each index in [0, count), on any thread and in any order, and returns when
     /// all are done. Threads claim indices as they become free. `worker` is in [0, size()) and names the thread, for
     /// scratch memory. Tasks must not throw and must not call `run`.
-    void run(std::size_t count, FunctionRef<void(std::size_t index, std::size_t worker)> task);
+    using Task = FunctionRef<void(std::size_t index, std::size_t worker)>;
+    void run(std::size_t count, Task task, const FirstStage& first = {});
     /// The same for work that is best done in long stretches: there are `size()` shares of `parts` parts each, and
     /// `task(share, part, worker)` is called once for each part. A thread takes those of its own share first, in
     /// order, and then what is left of others.
-    void run_shares(std::size_t parts, FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)> task);
+    using ShareTask = FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)>;
+    void run_shares(std::size_t parts, ShareTask task, const FirstStage& first = {});
 
   private:
     struct State;
     explicit ThreadPool(std::unique_ptr<State> state);
+    void run_indices(std::size_t count, Task task);
     std::unique_ptr<State> state_;
 };
 

@@ -99,48 +99,45 @@ class LlamaRunner final : public Model::Runner {
         }
         const std::vector<std::int64_t> rows = space_.select_logit_rows(batch);
         if (!rows.empty()) {
-            space_.norm_rows(rows, weights.output_norm, model_.eps());
-            products({{weights.output, logits.data()}});
+            products(space_.add_and_norm_rows(rows, space_.delta(), weights.output_norm, model_.eps()),
+                     {{weights.output, logits.data()}});
         }
         return space_.check(model_.file(), logits.first(rows.size() * static_cast<std::size_t>(dims_.vocabulary)));
     }
 
   private:
-    /// One transformer layer over the batch's rows M; x: [M][d] is the residual stream.
+    /// One transformer layer over the batch's rows M; x: [M][d] is the residual stream, delta: [M][d] what a block adds
+    /// to it, which the next block's first step does.
     void layer(const Layer& w, std::int64_t index, const nn::Batch& batch, nn::KvCache& cache) {
         float* q = space_.q();          // [M][heads * head_dim]
         float* k = space_.k();          // [M][kv_heads * head_dim]
         float* v = space_.v();          // [M][kv_heads * head_dim]
         float* gate = space_.gate();    // [M][ff]
         float* up = space_.up();        // [M][ff]
-        float* delta = space_.delta();  // [M][d], what a block adds to x
-
-        space_.norm(w.attention_norm, model_.eps());
-        products({{w.q, q}, {w.k, k}, {w.v, v}});
-        space_.rotate_and_store(model_.angles(), model_.interleaved(), batch, cache, index);
+        float* delta = space_.delta();  // [M][d]
+        const float eps = model_.eps();
         const float scale = 1.0F / std::sqrt(static_cast<float>(dims_.head_dim));
-        space_.attention().run(space_.compute(), cache, index, scale, q, space_.attended(), space_.partials());
 
-        space_.take_input(space_.attended(), w.attention_output.columns);
-        products({{w.attention_output, delta}});
-        space_.add_and_norm(delta, w.feed_forward_norm, model_.eps());
+        products(index == 0 ? space_.norm(w.attention_norm, eps) : space_.add_and_norm(delta, w.attention_norm, eps),
+                 {{w.q, q}, {w.k, k}, {w.v, v}});
+        space_.attention().run(space_.compute(), cache, index, scale, q, space_.attended(), space_.partials(),
+                               space_.rotate_and_store(model_.angles(), model_.interleaved(), batch, cache, index));
+        products(space_.take_input(space_.attended(), w.attention_output.columns), {{w.attention_output, delta}});
 
-        products({{w.gate, gate}, {w.up, up}});
-        space_.swiglu_input(gate, up);
-        products({{w.down, delta}});
-        space_.add(delta);
+        products(space_.add_and_norm(delta, w.feed_forward_norm, eps), {{w.gate, gate}, {w.up, up}});
+        products(space_.swiglu_input(gate, up), {{w.down, delta}});
     }
 
     struct Product {
         const StackedMatrix& weights;
         float* y;  // [rows of the input][weights.rows]
     };
-    /// All products with the input that stands ready, in one fork-join.
-    void products(std::initializer_list<Product> wanted) {
+    /// All products with the input that `step` makes, in one fork-join.
+    void products(const nn::RowStep& step, std::initializer_list<Product> wanted) {
         tasks_.clear();
         for (const Product& product : wanted)
             product.weights.add_tasks(product.y, tasks_);
-        nn::linear(space_.compute(), space_.input(), tasks_);
+        nn::linear(space_.compute(), space_.input(), tasks_, step);
     }
 
     const Llama& model_;

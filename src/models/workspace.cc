@@ -113,65 +113,56 @@ void Workspace::set_input(std::int64_t first, std::int64_t count, const float* r
     }
 }
 
-void Workspace::norm_input(std::int64_t rows, base::FunctionRef<float*(std::int64_t row)> x,
-                           const std::vector<float>& weight, float eps) {
-    const std::int64_t d = dims_.embedding;
-    input_.begin(compute_, forms_, rows, d);
-    compute_.for_rows(rows, [&](std::int64_t first, std::int64_t count, std::size_t worker) {
-        auto* normed = reinterpret_cast<float*>(compute_.thread_scratch(worker));  // [count][d]
-        for (std::int64_t i = 0; i < count; ++i)
-            compute_.kernels.rms_norm(x(first + i), weight.data(), eps, d, normed + i * d);
-        set_input(first, count, normed);
-    });
+nn::RowStep Workspace::norm_input(std::int64_t rows, const Norm& norm) {
+    input_.begin(compute_, forms_, rows, dims_.embedding);
+    return {rows, [this, norm](std::int64_t first, std::int64_t count, std::size_t worker) {
+                const std::int64_t d = dims_.embedding;
+                auto* normed = reinterpret_cast<float*>(compute_.thread_scratch(worker));  // [count][d]
+                for (std::int64_t i = 0; i < count; ++i) {
+                    const std::int64_t row = norm.rows == nullptr ? first + i : norm.rows[first + i];
+                    float* x = at_.x + row * d;
+                    if (norm.delta != nullptr) compute_.kernels.add(x, norm.delta + row * d, d);
+                    compute_.kernels.rms_norm(x, norm.weight, norm.eps, d, normed + i * d);
+                }
+                set_input(first, count, normed);
+            }};
 }
 
-void Workspace::norm(const std::vector<float>& weight, float eps) {
-    norm_input(rows_, [&](std::int64_t row) { return at_.x + row * dims_.embedding; }, weight, eps);
+nn::RowStep Workspace::norm(const std::vector<float>& weight, float eps) {
+    return norm_input(rows_, {nullptr, nullptr, weight.data(), eps});
 }
 
-void Workspace::add_and_norm(const float* delta, const std::vector<float>& weight, float eps) {
-    const std::int64_t d = dims_.embedding;
-    const auto sum = [&](std::int64_t row) {
-        compute_.kernels.add(at_.x + row * d, delta + row * d, d);
-        return at_.x + row * d;
-    };
-    norm_input(rows_, sum, weight, eps);
+nn::RowStep Workspace::add_and_norm(const float* delta, const std::vector<float>& weight, float eps) {
+    return norm_input(rows_, {nullptr, delta, weight.data(), eps});
 }
 
-void Workspace::norm_rows(const std::vector<std::int64_t>& rows, const std::vector<float>& weight, float eps) {
-    const auto row_of = [&](std::int64_t i) { return at_.x + rows[static_cast<std::size_t>(i)] * dims_.embedding; };
-    norm_input(static_cast<std::int64_t>(rows.size()), row_of, weight, eps);
+nn::RowStep Workspace::add_and_norm_rows(const std::vector<std::int64_t>& rows, const float* delta,
+                                         const std::vector<float>& weight, float eps) {
+    return norm_input(static_cast<std::int64_t>(rows.size()), {rows.data(), delta, weight.data(), eps});
 }
 
-void Workspace::add(const float* delta) {
-    const std::int64_t d = dims_.embedding;
-    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
-        compute_.kernels.add(at_.x + first * d, delta + first * d, count * d);
-    });
-}
-
-void Workspace::take_input(const float* rows, std::int64_t columns) {
+nn::RowStep Workspace::take_input(const float* rows, std::int64_t columns) {
     input_.begin(compute_, forms_, rows_, columns);
-    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
-        set_input(first, count, rows + first * columns);
-    });
+    return {rows_, [this, rows, columns](std::int64_t first, std::int64_t count, std::size_t) {
+                set_input(first, count, rows + first * columns);
+            }};
 }
 
-void Workspace::swiglu_input(float* gate, const float* up) {
-    const std::int64_t ff = dims_.feed_forward;
-    input_.begin(compute_, forms_, rows_, ff);
-    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
-        for (std::int64_t row = first; row < first + count; ++row)
-            compute_.kernels.silu_multiply(gate + row * ff, up + row * ff, ff);
-        set_input(first, count, gate + first * ff);
-    });
+nn::RowStep Workspace::swiglu_input(float* gate, const float* up) {
+    input_.begin(compute_, forms_, rows_, dims_.feed_forward);
+    return {rows_, [this, gate, up](std::int64_t first, std::int64_t count, std::size_t) {
+                const std::int64_t ff = dims_.feed_forward;
+                for (std::int64_t row = first; row < first + count; ++row)
+                    compute_.kernels.silu_multiply(gate + row * ff, up + row * ff, ff);
+                set_input(first, count, gate + first * ff);
+            }};
 }
 
-void Workspace::rotate_and_store(const nn::RopeAngles& angles, bool interleaved, const nn::Batch& batch,
-                                 nn::KvCache& cache, std::int64_t layer) {
-    const std::int64_t dim = dims_.head_dim;
-    const std::int64_t half = angles.rotated() / 2;
-    const auto rotate = [&](std::int64_t row) {
+nn::RowStep Workspace::rotate_and_store(const nn::RopeAngles& angles, bool interleaved, const nn::Batch& batch,
+                                        nn::KvCache& cache, std::int64_t layer) {
+    const auto rotate = [this, &angles, interleaved, &batch, &cache, layer](std::int64_t row) {
+        const std::int64_t dim = dims_.head_dim;
+        const std::int64_t half = angles.rotated() / 2;
         const auto index = static_cast<std::size_t>(row);
         float* cosines = at_.cosines + row * half;
         float* sines = at_.sines + row * half;
@@ -181,10 +172,10 @@ void Workspace::rotate_and_store(const nn::RopeAngles& angles, bool interleaved,
         compute_.kernels.rope(k, dims_.kv_heads, dim, 2 * half, cosines, sines, interleaved);
         cache.write(batch.sequences[index], layer, batch.positions[index], k, at_.v + row * dims_.kv_heads * dim);
     };
-    compute_.for_rows(rows_, [&](std::int64_t first, std::int64_t count, std::size_t) {
-        for (std::int64_t row = first; row < first + count; ++row)
-            rotate(row);
-    });
+    return {rows_, [rotate](std::int64_t first, std::int64_t count, std::size_t) {
+                for (std::int64_t row = first; row < first + count; ++row)
+                    rotate(row);
+            }};
 }
 
 std::vector<std::int64_t> Workspace::select_logit_rows(const nn::Batch& batch) {

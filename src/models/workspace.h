@@ -46,24 +46,26 @@ class Workspace {
     const nn::LinearInput& input() const { return input_; }
     const nn::Compute& compute() const { return compute_; }
 
+    // Steps for each row. What they return is to be given to the product or the attention that follows, which begins
+    // with it; the weights are to live until then.
+
     /// input = rms_norm(x).
-    void norm(const std::vector<float>& weight, float eps);
+    [[nodiscard]] nn::RowStep norm(const std::vector<float>& weight, float eps);
     /// x += delta; input = rms_norm(x).
-    void add_and_norm(const float* delta, const std::vector<float>& weight, float eps);
-    /// x += delta.
-    void add(const float* delta);
+    [[nodiscard]] nn::RowStep add_and_norm(const float* delta, const std::vector<float>& weight, float eps);
     /// input = rows, [M][columns].
-    void take_input(const float* rows, std::int64_t columns);
+    [[nodiscard]] nn::RowStep take_input(const float* rows, std::int64_t columns);
     /// gate = silu(gate) * up (Shazeer 2020, "GLU Variants Improve Transformer"); input = gate.
-    void swiglu_input(float* gate, const float* up);
+    [[nodiscard]] nn::RowStep swiglu_input(float* gate, const float* up);
     /// Rotates q and k by their rows' positions and writes k and v to the cache.
-    void rotate_and_store(const nn::RopeAngles& angles, bool interleaved, const nn::Batch& batch, nn::KvCache& cache,
-                          std::int64_t layer);
+    [[nodiscard]] nn::RowStep rotate_and_store(const nn::RopeAngles& angles, bool interleaved, const nn::Batch& batch,
+                                               nn::KvCache& cache, std::int64_t layer);
 
     /// The batch's rows that want logits, in order.
     static std::vector<std::int64_t> select_logit_rows(const nn::Batch& batch);
-    /// input = rms_norm of the given rows of x.
-    void norm_rows(const std::vector<std::int64_t>& rows, const std::vector<float>& weight, float eps);
+    /// The same as add_and_norm with the given rows alone.
+    [[nodiscard]] nn::RowStep add_and_norm_rows(const std::vector<std::int64_t>& rows, const float* delta,
+                                                const std::vector<float>& weight, float eps);
 
   private:
     /// Where each buffer lies. Made over null memory, it only counts bytes.
@@ -85,9 +87,14 @@ class Workspace {
     };
     static Places lay_out(const Dimensions& dims, nn::LinearForms forms, const Model::RunnerOptions& options,
                           std::size_t threads, std::byte* memory);
-    /// input = rms_norm of `rows` rows, each found by `x(row)`, once.
-    void norm_input(std::int64_t rows, base::FunctionRef<float*(std::int64_t row)> x, const std::vector<float>& weight,
-                    float eps);
+    /// Where a norm finds its rows, and what it does with them.
+    struct Norm {
+        const std::int64_t* rows;  // [rows of the input], into x; null: those of the batch
+        const float* delta;        // [M][d], added first, or null
+        const float* weight;       // [d]
+        float eps;
+    };
+    nn::RowStep norm_input(std::int64_t rows, const Norm& norm);
     /// Rows [first, first + count) of the input, one claim; rows: [count][columns].
     void set_input(std::int64_t first, std::int64_t count, const float* rows);
 

@@ -136,7 +136,7 @@ void Attention::finish(const Work& work, const Tile& tile, std::int64_t kv_head,
 }
 
 void Attention::run(const Compute& compute, const KvCache& cache, std::int64_t layer, float scale, const float* queries,
-                    float* outputs, std::byte* partials) {
+                    float* outputs, std::byte* partials, const RowStep& before) {
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
         blocks_[b] = cache.block(block_sequences_[b], block_indices_[b], layer);
     }
@@ -147,14 +147,15 @@ void Attention::run(const Compute& compute, const KvCache& cache, std::int64_t l
     };
     if (split_segments_) {
         const std::int64_t segments = tiles_.back().first_partial + tiles_.back().segments;
-        compute.pool.run(static_cast<std::size_t>(segments * kv_heads), [&](std::size_t index, std::size_t worker) {
+        const auto attend_segment = [&](std::size_t index, std::size_t worker) {
             const auto [segment, head] = task_parts(index);
             const auto tile = std::upper_bound(tiles_.begin(), tiles_.end(), segment,
                                                [](std::int64_t s, const Tile& t) { return s < t.first_partial; }) -
                               1;
             run_segment(work, *tile, head, segment - tile->first_partial, compute.thread_scratch(worker),
                         partial_at(partials, segment * kv_heads + head));
-        });
+        };
+        compute.run_after(before, static_cast<std::size_t>(segments * kv_heads), attend_segment);
         for (const Tile& tile : tiles_) {
             for (std::int64_t head = 0; head < kv_heads; ++head) {
                 const Partial result = partial_at(partials, tile.first_partial * kv_heads + head);
@@ -166,7 +167,7 @@ void Attention::run(const Compute& compute, const KvCache& cache, std::int64_t l
         }
         return;
     }
-    compute.pool.run(tiles_.size() * static_cast<std::size_t>(kv_heads), [&](std::size_t index, std::size_t worker) {
+    const auto attend_tile = [&](std::size_t index, std::size_t worker) {
         const auto [t, head] = task_parts(index);
         const Tile& tile = tiles_[static_cast<std::size_t>(t)];
         std::byte* scratch = compute.thread_scratch(worker);
@@ -187,7 +188,8 @@ void Attention::run(const Compute& compute, const KvCache& cache, std::int64_t l
             merge(compute, tile.tokens * group_, result, segment);
         }
         finish(work, tile, head, result);
-    });
+    };
+    compute.run_after(before, tiles_.size() * static_cast<std::size_t>(kv_heads), attend_tile);
 }
 
 }  // namespace puna::nn

@@ -28,9 +28,10 @@ class Attention {
     void plan(const Batch& batch, std::size_t threads);
 
     /// queries: [rows][heads][head_dim], rotated; outputs: the same shape. Keys and values up to each row's own
-    /// position lie in the cache. `partials`: partial_bytes() of memory, 64-byte aligned.
+    /// position lie in the cache. `partials`: partial_bytes() of memory, 64-byte aligned. Begins with `before`, which
+    /// may be what rotates the queries and fills the cache.
     void run(const Compute& compute, const KvCache& cache, std::int64_t layer, float scale, const float* queries,
-             float* outputs, std::byte* partials);
+             float* outputs, std::byte* partials, const RowStep& before = {});
 
   private:
     struct Tile {

@@ -5,8 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <span>
-#include <vector>
+#include <type_traits>
 
 #include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
@@ -34,6 +33,31 @@ class Buffer {
     std::size_t count_ = 0;
 };
 
+/// Something to do with each row of a batch, by claims of a few rows, before what follows: `each(first, count,
+/// worker)`. The operation that takes it begins with it, on all threads, without a fork and join of its own. `each` is
+/// copied.
+class RowStep {
+  public:
+    RowStep() : RowStep(0, [](std::int64_t, std::int64_t, std::size_t) {}) {}
+    template <typename Each>
+    RowStep(std::int64_t rows, const Each& each)
+        : rows_(rows), each_([](const void* copy, std::int64_t first, std::int64_t count, std::size_t worker) {
+              (*static_cast<const Each*>(copy))(first, count, worker);
+          }) {
+        static_assert(std::is_trivially_copyable_v<Each> && sizeof(Each) <= sizeof(copy_));
+        ::new (copy_) Each(each);
+    }
+    std::int64_t rows() const { return rows_; }
+    void operator()(std::int64_t first, std::int64_t count, std::size_t worker) const {
+        each_(copy_, first, count, worker);
+    }
+
+  private:
+    std::int64_t rows_;
+    void (*each_)(const void* copy, std::int64_t first, std::int64_t count, std::size_t worker);
+    alignas(std::max_align_t) std::byte copy_[64];
+};
+
 class LinearObserver;
 
 /// Borrowed by the operations of one forward pass; for one thread at a time.
@@ -47,10 +71,11 @@ struct Compute {
 
     std::byte* thread_scratch(std::size_t worker) const { return scratch + worker * scratch_bytes; }
 
-    /// Calls `task(first, count, worker)` for claims of a batch's rows, of at most `rows_per_claim()` each: at once for
-    /// a single claim, on the pool for more.
-    void for_rows(std::int64_t rows,
-                  base::FunctionRef<void(std::int64_t first, std::int64_t count, std::size_t worker)> task) const;
+    /// Does `step` by claims of at most `rows_per_claim()` rows.
+    void for_rows(const RowStep& step) const;
+    /// The same, and then ThreadPool::run and run_shares, in one fork-join.
+    void run_after(const RowStep& step, std::size_t count, base::ThreadPool::Task task) const;
+    void run_shares_after(const RowStep& step, std::size_t parts, base::ThreadPool::ShareTask task) const;
     /// Whole groups of activations that are prepared together.
     std::int64_t rows_per_claim() const;
 };

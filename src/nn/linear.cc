@@ -87,14 +87,18 @@ kernels::ActivationMatrix LinearInput::view(const Compute& compute, quant::Tenso
     return floats ? float_rows() : asked_rows(compute);
 }
 
-void linear(const Compute& compute, const LinearInput& input, std::span<const LinearTask> tasks) {
-    if (compute.observer != nullptr) compute.observer->observe(compute, tasks, input.float_rows());
+void linear(const Compute& compute, const LinearInput& input, std::span<const LinearTask> tasks,
+            const RowStep& before) {
+    if (compute.observer != nullptr) {
+        compute.for_rows(before);
+        compute.observer->observe(compute, tasks, input.float_rows());
+    }
     std::int64_t all_tiles = 0;
     for (const LinearTask& task : tasks)
         all_tiles += tiles_of(task);
     const auto threads = static_cast<std::int64_t>(compute.pool.size());
 
-    compute.pool.run_shares(parts, [&](std::size_t share, std::size_t index, std::size_t worker) {
+    const auto multiply = [&](std::size_t share, std::size_t index, std::size_t worker) {
         const auto owner = static_cast<std::int64_t>(share);
         const auto part = static_cast<std::int64_t>(index);
         std::int64_t begin = part_begin(all_tiles, threads, owner, part);  // counted from the first tile of `task`
@@ -112,7 +116,8 @@ void linear(const Compute& compute, const LinearInput& input, std::span<const Li
             begin -= tiles_of(task);
             end -= tiles_of(task);
         }
-    });
+    };
+    compute.run_shares_after(compute.observer == nullptr ? before : RowStep(), parts, multiply);
 }
 
 }  // namespace puna::nn

@@ -71,8 +71,9 @@ kernels::Activations activations_for(quant::TensorType type, kernels::Activation
 /// Adds what weights of `type` ask for to `forms`.
 void add_form(LinearForms& forms, quant::TensorType type, kernels::Activations asked);
 
-/// All products of `tasks`, which share their input, in one fork-join.
-void linear(const Compute& compute, const LinearInput& input, std::span<const LinearTask> tasks);
+/// All products of `tasks`, which share their input, in one fork-join that begins with `before`.
+void linear(const Compute& compute, const LinearInput& input, std::span<const LinearTask> tasks,
+            const RowStep& before = {});
 inline void linear(const Compute& compute, const LinearInput& input, std::initializer_list<LinearTask> tasks) {
     linear(compute, input, std::span(tasks.begin(), tasks.size()));
 }

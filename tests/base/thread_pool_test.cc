@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -53,6 +54,43 @@ TEST_P(ThreadPoolOf, RunsEachPartOfEachShareOnce) {
         });
         EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), static_cast<std::ptrdiff_t>(runs.size()));
     }
+}
+
+TEST_P(ThreadPoolOf, AllOfTheFirstStageIsSeenByEveryTask) {
+    const auto pool = must_create(GetParam());
+    for (const std::size_t first : {0, 1, 2, 5, 40}) {
+        for (const std::size_t count : {0, 1, 3, 50}) {
+            // Plain memory, as above: a task that comes too early misses a one, or races.
+            std::vector<std::uint64_t> ones(first, 0);
+            std::vector<std::uint64_t> sums(count, 0);
+            std::vector<std::uint64_t> part_sums(pool->size() * count, 0);
+            const auto set_one = [&](std::size_t index, std::size_t worker) {
+                ASSERT_LT(worker, pool->size());
+                ++ones.at(index);
+            };
+            const auto sum = [&] { return std::accumulate(ones.begin(), ones.end(), std::uint64_t{0}); };
+            pool->run(count, [&](std::size_t index, std::size_t) { sums.at(index) += sum(); }, {first, set_one});
+            EXPECT_EQ(sums, std::vector<std::uint64_t>(count, first));
+            const auto set_part = [&](std::size_t share, std::size_t part, std::size_t) {
+                part_sums.at(share * count + part) += sum();
+            };
+            pool->run_shares(count, set_part, {first, set_one});
+            EXPECT_EQ(part_sums, std::vector<std::uint64_t>(part_sums.size(), 2 * first));
+            EXPECT_EQ(ones, std::vector<std::uint64_t>(first, 2));
+        }
+    }
+}
+
+TEST_P(ThreadPoolOf, ThreadsThatHaveNothingToDoInALongFirstStageSleepAndWakeAgain) {
+    const auto pool = must_create(GetParam());
+    std::vector<int> rows(2, 0);
+    std::atomic<int> sum{0};
+    const auto slow = [&](std::size_t index, std::size_t) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // longer than they spin
+        rows[index] = 1;
+    };
+    pool->run(20, [&](std::size_t, std::size_t) { sum += rows[0] + rows[1]; }, {rows.size(), slow});
+    EXPECT_EQ(sum, 40);
 }
 
 TEST_P(ThreadPoolOf, AWorkerTakesItsOwnShareInOrder) {

@@ -57,13 +57,14 @@ TEST_P(LinearTest, IsAMatrixProduct) {
             const Compute compute{set, asked, *pool, scratch.data(), scratch_bytes};
             LinearInput input(memory.data());
             input.begin(compute, forms, rows, columns);
-            for (std::int64_t r = 0; r < rows; r += compute.rows_per_claim()) {
-                ASSERT_TRUE(input.set_rows(compute, r, std::min(compute.rows_per_claim(), rows - r),
-                                           x.values.data() + r * columns));
-            }
+            const RowStep prepare(rows, [&](std::int64_t first, std::int64_t count, std::size_t) {
+                EXPECT_TRUE(input.set_rows(compute, first, count, x.values.data() + first * columns));
+            });
             std::vector<float> ya(static_cast<std::size_t>(rows * 100)), yb(static_cast<std::size_t>(rows * 37)),
                 yc(static_cast<std::size_t>(rows));
-            linear(compute, input, {{&a.view, ya.data(), 100}, {&b.view, yb.data(), 37}, {&c.view, yc.data(), 1}});
+            const std::vector<LinearTask> tasks = {
+                {&a.view, ya.data(), 100}, {&b.view, yb.data(), 37}, {&c.view, yc.data(), 1}};
+            linear(compute, input, tasks, prepare);
             for (const auto& [w, y] : {std::pair{&a, &ya}, std::pair{&b, &yb}, std::pair{&c, &yc}}) {
                 for (std::int64_t m = 0; m < rows; ++m) {
                     for (std::int64_t r = 0; r < w->view.rows; ++r) {
