@@ -39,13 +39,23 @@ struct KPart {
     std::int64_t columns;
 };
 
+/// What a product fetches of the weights that come next, `ahead` bytes behind those that it multiplies: of every four
+/// lines the first `lines`.
+struct FetchAhead {
+    std::size_t ahead = 0;
+    int lines = 0;
+};
+
 /// y[m * y_stride + r] = w[r] . x[m], R rows of weights (`w_stride` elements apart) times M of activations. Of the
 /// sixteen lanes S holds some in registers at a time, and K is run through for each of them. Lanes are carried from
 /// part to part: carry [R][M][lanes]. An element is what a lane takes at a time: a float, or whatever `load` and
-/// S::fma make of it. What lies `ahead` bytes behind the weights is fetched; 0: nothing is.
+/// S::fma make of it.
 template <typename L, typename S, int R, int M, typename T, typename X>
-void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stride, KPart part, std::size_t ahead,
+void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stride, KPart part, FetchAhead fetch,
                 float* carry, float* y, std::int64_t y_stride) {
+    constexpr std::int64_t line_bytes = 64;
+    // What is multiplied between two looks at whether it goes on. A single sum has nothing else to do while it waits.
+    constexpr std::int64_t stretch = R * M == 1 ? 4 * line_bytes / static_cast<std::int64_t>(sizeof(T)) : lanes;
     const std::int64_t whole = part.end / lanes * lanes;
     T last_w[R][lanes];  // the columns beyond `whole`, and zeros
     X last_x[M][lanes];
@@ -72,15 +82,21 @@ void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stri
                                                 sums[r][m] = S::fma(w_lanes, x_lanes[m], sums[r][m]);
                                         }
                                     };
-        for (std::int64_t k = part.begin + lane; k < whole; k += lanes) {
-            if (ahead != 0 && lane == 0) {
-                for (int r = 0; r < R; ++r) {
-                    const T* row = w + static_cast<std::size_t>(r) * w_stride + k;
-                    fetch_line_nearby(reinterpret_cast<const std::byte*>(row) + ahead);
+        std::int64_t k = part.begin + lane;
+        for (; k + stretch <= whole + lane; k += stretch) {
+            for (std::int64_t i = 0; i < stretch; i += lanes) {
+                const std::int64_t at = i * static_cast<std::int64_t>(sizeof(T));
+                if (lane == 0 && at % line_bytes == 0 && at < fetch.lines * line_bytes) {
+                    for (int r = 0; r < R; ++r) {
+                        const T* row = w + static_cast<std::size_t>(r) * w_stride + k + i;
+                        fetch_line_nearby(reinterpret_cast<const std::byte*>(row) + fetch.ahead);
+                    }
                 }
+                accumulate(w + k + i, w_stride, x + k + i, x_stride);
             }
-            accumulate(w + k, w_stride, x + k, x_stride);
         }
+        for (; k < whole; k += lanes)
+            accumulate(w + k, w_stride, x + k, x_stride);
         if (whole < part.end) accumulate(last_w[0] + lane, lanes, last_x[0] + lane, lanes);
         for (int r = 0; r < R; ++r) {
             for (int m = 0; m < M; ++m)
@@ -95,10 +111,10 @@ void float_tile(const T* w, std::size_t w_stride, const X* x, std::size_t x_stri
 }
 
 /// All of `rows` x `x_rows`, in tiles of R x M and what is left over, by parts of K of `part_columns`: as many as there
-/// are columns, or, for at most most_float_panel_rows rows, fewer. The first rows of activations fetch `ahead`.
+/// are columns, or, for at most most_float_panel_rows rows, fewer. The first rows of activations fetch.
 template <typename L, typename S, int R, int M, typename T, typename X>
 void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x, std::size_t x_stride,
-                 std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, std::size_t ahead, float* y,
+                 std::int64_t x_rows, std::int64_t columns, std::int64_t part_columns, FetchAhead fetch, float* y,
                  std::int64_t y_stride) {
     alignas(64) float carry[most_float_panel_rows * M * lanes];
     const std::int64_t whole = x_rows / M * M;
@@ -109,7 +125,7 @@ void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x
                 float* carried = part_columns < columns ? carry + r * M * lanes : carry;
                 float_tile<L, S, Rows, M>(w + static_cast<std::size_t>(r) * w_stride, w_stride,
                                           x + static_cast<std::size_t>(m) * x_stride, x_stride, part,
-                                          m == 0 ? ahead : 0, carried, y + m * y_stride + r, y_stride);
+                                          m == 0 ? fetch : FetchAhead{}, carried, y + m * y_stride + r, y_stride);
             };
             std::int64_t r = 0;
             for (; r + R <= rows; r += R)
@@ -121,10 +137,20 @@ void float_tiles(const T* w, std::size_t w_stride, std::int64_t rows, const X* x
     if constexpr (M > 1) {
         if (whole < x_rows) {
             float_tiles<L, S, R, M - 1>(w, w_stride, rows, x + static_cast<std::size_t>(whole) * x_stride, x_stride,
-                                        x_rows - whole, columns, part_columns, whole == 0 ? ahead : 0,
+                                        x_rows - whole, columns, part_columns, whole == 0 ? fetch : FetchAhead{},
                                         y + whole * y_stride, y_stride);
         }
     }
+}
+
+/// For one row of activations of `row_bytes` bytes. Where these stay in the first-level cache beside the weights that
+/// pass, the hardware fetches well, and a line now and then keeps it going at a row's end; where they do not, it loses
+/// its way. On Zen 4, two threads, F16, beside a plain loop that read 56 GB/s (in brackets: 33 to 34, when memory was
+/// slow), rows of 2,048 columns were read at 53 (34) without fetching, 51 (32) with every line fetched, and 60 (34)
+/// with one in four; rows of 5,632 at 33 (29), 48 (33 to 34) and 34 (31).
+static inline FetchAhead one_row_fetch(std::size_t row_bytes) {
+    constexpr std::size_t near_bytes = std::size_t{8} << 10;
+    return row_bytes <= near_bytes ? FetchAhead{4096, 1} : FetchAhead{6144, 4};
 }
 
 /// Weights that are read as they lie, and widened as they are multiplied: F32, F16, BF16. The rows that are multiplied
@@ -143,11 +169,9 @@ void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::i
     const auto* xs = reinterpret_cast<const float*>(x.data);
     const std::size_t x_stride = x.row_bytes / sizeof(float);
     if (x.rows == 1) {
-        // Row by row, as they lie in memory. On Zen 4, two threads, F16, 2,048 columns, in one run, a plain loop read
-        // 43 to 48 GB/s, this 44 to 45, two rows at a time 40 to 44 (24 KiB ahead), four 40, eight 37 (32 KiB). Without
-        // fetching, one row read 44 to 47 there, but 22 of a row of 5,632 columns, where this read 30.
+        // Row by row, as they lie in memory: several at a time, a row apart, read less in every state of memory.
         float_tiles<L, L, 1, 1>(rows_at(row_begin), w_stride, row_end - row_begin, xs, x_stride, 1, w.columns,
-                                w.columns, second_line, y + row_begin, y_stride);
+                                w.columns, one_row_fetch(x.row_bytes), y + row_begin, y_stride);
         return;
     }
     const std::int64_t part = x.rows <= most_columns ? w.columns : L::float_part_columns;
@@ -155,7 +179,7 @@ void float_matmul_in_place(const WeightMatrix& w, std::int64_t row_begin, std::i
     for (std::int64_t row = row_begin; row < row_end; row += together) {
         const std::int64_t rows = row_end - row < together ? row_end - row : together;
         float_tiles<L, S, most_rows, most_columns>(rows_at(row), w_stride, rows, xs, x_stride, x.rows, w.columns, part,
-                                                   most_rows * w.row_bytes, y + row, y_stride);
+                                                   {.ahead = most_rows * w.row_bytes, .lines = 4}, y + row, y_stride);
     }
 }
 
@@ -180,7 +204,7 @@ void float_matmul(const WeightMatrix& w, std::int64_t row_begin, std::int64_t ro
         }
         float_tiles<L, typename L::FloatTile, L::float_tile_rows, L::float_tile_columns>(
             panel, panel_stride, rows, reinterpret_cast<const float*>(x.data), x.row_bytes / sizeof(float), x.rows,
-            w.columns, L::float_part_columns, 0, y + begin, y_stride);
+            w.columns, L::float_part_columns, {}, y + begin, y_stride);
     }
 }
 

@@ -81,7 +81,7 @@ void matmul_bf16(const WeightMatrix& w, std::int64_t row_begin, std::int64_t row
         }
         const auto multiply = [&]<int R, int M>(std::int64_t part) {
             algorithms::float_tiles<Avx512, Bf16Lanes, R, M>(panel, stride, rows, activations, x_stride, x.rows, pairs,
-                                                             part, 0, y + begin, y_stride);
+                                                             part, {}, y + begin, y_stride);
         };
         if (x.rows == 1) {
             constexpr int rows_together = 8;  // enough sums to wait for none of them
