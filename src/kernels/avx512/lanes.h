@@ -23,7 +23,7 @@ struct Avx512 {
     static constexpr int float_lanes = 16;
     static constexpr int float_tile_rows = 4;
     static constexpr int float_tile_columns = 6;
-    static constexpr std::int64_t float_part_columns = 512;
+    static constexpr std::int64_t float_part_columns = 2048;
     static constexpr int attention_rows = 8;  // of queries, that share one reading of K and V
     static constexpr int integer_tile_columns = 6;
     static constexpr int integer_tile_columns_of_16 = 6;
