@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/algorithms/integer_matmul.h"
 #include "kernels/amx/tiles.h"
@@ -108,6 +109,41 @@ struct ActivationPart {
     }
 };
 
+/// The sums of sixteen rows of activations with sixteen rows of weights, in registers: so an index is a constant,
+/// always. GCC keeps in memory what is indexed by a variable, if only until it unrolls.
+struct RowSums {
+    __m512 of[tile_side];
+};
+
+/// Calls `body` with the constants 0 to 15.
+template <typename Body, std::size_t... M>
+PUNA_INLINE void for_each_row(const Body& body, std::index_sequence<M...> = {}) {
+    if constexpr (sizeof...(M) == 0) {
+        for_each_row(body, std::make_index_sequence<tile_side>{});
+    } else {
+        (body(std::integral_constant<std::size_t, M>{}), ...);
+    }
+}
+
+/// Adds a law block's integer sums, with their scales, to `to`. floats: what follows the block's weights in the panel.
+template <int Planes, typename Type>
+PUNA_INLINE void add_block(const BlockSums<Planes>& block, const float* floats, const float* scales,
+                           const float* totals, RowSums& to) {
+    const __m512 scale = _mm512_load_ps(floats);
+    const __m512 negative_min = Type::has_min ? _mm512_load_ps(floats + 16) : _mm512_setzero_ps();
+    for_each_row([&](auto m) PUNA_INLINE_LAMBDA {
+        __m512i sum = _mm512_load_si512(block.at[0][m]);
+        if constexpr (Planes == 2) {
+            sum = _mm512_add_epi32(sum, _mm512_slli_epi32(_mm512_load_si512(block.at[1][m]), 8));
+        }
+        const __m512 da = _mm512_set1_ps(scales[m]);
+        to.of[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, da), to.of[m]);
+        if constexpr (Type::has_min) {
+            to.of[m] = _mm512_fmadd_ps(_mm512_set1_ps(totals[m]), _mm512_mul_ps(negative_min, da), to.of[m]);
+        }
+    });
+}
+
 /// A part of up to sixteen rows of activations times one decoded tile of weights; sums [16][16] of floats are carried
 /// from part to part.
 template <int Planes, typename Type>
@@ -119,11 +155,15 @@ void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, co
     constexpr std::int64_t halves = ActivationPart<Planes, Type>::halves;
     const std::byte* integers = x.data + static_cast<std::size_t>(part.first_row) * x.row_bytes;
     const auto row_bytes = static_cast<long>(x.row_bytes);
-    BlockSums<Planes> sums[2];
-    __m512 acc[tile_side];
-#pragma GCC unroll 16
-    for (int m = 0; m < tile_side; ++m)
-        acc[m] = part.begin == 0 ? _mm512_setzero_ps() : _mm512_load_ps(carry + m * tile_side);
+    const std::int64_t begin = part.begin;
+    const std::int64_t end = part.end;
+    BlockSums<Planes> left[2];  // what left the tiles
+    RowSums sums;
+    if (begin == 0) {
+        for_each_row([&](auto m) PUNA_INLINE_LAMBDA { sums.of[m] = _mm512_setzero_ps(); });
+    } else {
+        for_each_row([&](auto m) PUNA_INLINE_LAMBDA { sums.of[m] = _mm512_load_ps(carry + m * tile_side); });
+    }
 
     const auto weights_at = [&](std::int64_t b)
                                 PUNA_INLINE_LAMBDA { return panel + static_cast<std::size_t>(b) * block_bytes; };
@@ -131,42 +171,25 @@ void multiply_integer_tile(const std::byte* panel, const ActivationMatrix& x, co
         return integers + static_cast<std::size_t>(b / halves) * Product::block_bytes +
                static_cast<std::size_t>(b % halves) * width;
     };
-    const auto add = [&](const BlockSums<Planes>& block, std::int64_t b) PUNA_INLINE_LAMBDA {
-        const auto* floats = reinterpret_cast<const float*>(weights_at(b) + width / 4 * algorithms::quad_bytes);
-        const __m512 scale = _mm512_load_ps(floats);
-        const __m512 negative_min = Type::has_min ? _mm512_load_ps(floats + 16) : _mm512_setzero_ps();
-        const float* scales = part.scales[(b - part.begin) / halves];
-        const float* totals = part.totals[b - part.begin];
-#pragma GCC unroll 16
-        for (int m = 0; m < tile_side; ++m) {
-            __m512i sum = _mm512_load_si512(block.at[0][m]);
-            if constexpr (Planes == 2) {
-                sum = _mm512_add_epi32(sum, _mm512_slli_epi32(_mm512_load_si512(block.at[1][m]), 8));
-            }
-            const __m512 da = _mm512_set1_ps(scales[m]);
-            acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, da), acc[m]);
-            if constexpr (Type::has_min) {
-                acc[m] = _mm512_fmadd_ps(_mm512_set1_ps(totals[m]), _mm512_mul_ps(negative_min, da), acc[m]);
-            }
-        }
+    const auto floats_at = [&](std::int64_t b) PUNA_INLINE_LAMBDA {
+        return reinterpret_cast<const float*>(weights_at(b) + width / 4 * algorithms::quad_bytes);
     };
 
     // Three stages: the tiles multiply law block b + 1, the sums of b leave them, those of b - 1 meet their scales.
-    const auto step = [&]<int Pair>(std::int64_t b) PUNA_INLINE_LAMBDA {
-        if (b + 1 < part.end) {
-            multiply_block<Planes, 1 - Pair>(weights_at(b + 1), activations_at(b + 1), row_bytes);
+    multiply_block<Planes, 0>(weights_at(begin), activations_at(begin), row_bytes);
+    const auto step = [&]<int Pair>(std::int64_t b, RowSums& to) PUNA_INLINE_LAMBDA {
+        if (b + 1 < end) multiply_block<Planes, 1 - Pair>(weights_at(b + 1), activations_at(b + 1), row_bytes);
+        if (b < end) store_sums<Planes, Pair>(left[Pair]);
+        if (b > begin) {
+            add_block<Planes, Type>(left[1 - Pair], floats_at(b - 1), part.scales[(b - 1 - begin) / halves],
+                                    part.totals[b - 1 - begin], to);
         }
-        if (b < part.end) store_sums<Planes, Pair>(sums[Pair]);
-        if (b > part.begin) add(sums[1 - Pair], b - 1);
     };
-    multiply_block<Planes, 0>(weights_at(part.begin), activations_at(part.begin), row_bytes);
-    for (std::int64_t b = part.begin; b <= part.end; b += 2) {
-        step.template operator()<0>(b);
-        if (b + 1 <= part.end) step.template operator()<1>(b + 1);
+    for (std::int64_t b = begin; b <= end; b += 2) {
+        step.template operator()<0>(b, sums);
+        if (b + 1 <= end) step.template operator()<1>(b + 1, sums);
     }
-#pragma GCC unroll 16
-    for (int m = 0; m < tile_side; ++m)
-        _mm512_store_ps(carry + m * tile_side, acc[m]);
+    for_each_row([&](auto m) PUNA_INLINE_LAMBDA { _mm512_store_ps(carry + m * tile_side, sums.of[m]); });
 }
 
 /// Panels of weights times all rows of x.
