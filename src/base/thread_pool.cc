@@ -55,6 +55,16 @@ bool spin_until(Condition ready, std::chrono::nanoseconds limit) {
     return false;
 }
 
+/// Returns once `ready()` is true: spins for `limit`, then sleeps on `counter`, which tells of what makes it so.
+template <typename Condition>
+void wait_until(Condition ready, const std::atomic<std::uint32_t>& counter, std::chrono::nanoseconds limit) {
+    while (true) {
+        const std::uint32_t seen = counter.load(std::memory_order_acquire);
+        if (spin_until(ready, limit)) return;
+        counter.wait(seen, std::memory_order_acquire);
+    }
+}
+
 }  // namespace
 
 // A call publishes `task` and `count`, then `remaining`; whoever decrements `remaining` from a positive value owns one
@@ -124,12 +134,7 @@ void ThreadPool::State::serve(std::size_t worker) {
 
 /// Returns once workers have done `expected` indices of this call.
 void ThreadPool::State::join_workers(std::size_t expected) {
-    const auto complete = [&] { return done.load(std::memory_order_acquire) == expected; };
-    while (true) {
-        const std::uint32_t seen = reports.load(std::memory_order_acquire);
-        if (spin_until(complete, spin)) return;
-        reports.wait(seen, std::memory_order_acquire);
-    }
+    wait_until([&] { return done.load(std::memory_order_acquire) == expected; }, reports, spin);
 }
 
 /// Says that one of the `expected` indices of the first stage is done.
@@ -140,11 +145,7 @@ void ThreadPool::State::finish_first(std::size_t expected) {
 /// Returns once all of the first stage is done. Nobody waits in vain: indices are claimed in order, so that whoever
 /// owns a later one knows all of the first stage to be with threads that are awake.
 void ThreadPool::State::await_first(std::size_t expected) const {
-    const auto complete = [&] { return first_done.load(std::memory_order_acquire) == expected; };
-    while (!spin_until(complete, spin)) {
-        const std::uint32_t seen = first_done.load(std::memory_order_acquire);
-        if (seen != expected) first_done.wait(seen, std::memory_order_acquire);
-    }
+    wait_until([&] { return first_done.load(std::memory_order_acquire) == expected; }, first_done, spin);
 }
 
 void ThreadPool::State::stop() {

@@ -47,15 +47,16 @@ class ThreadPool {
     /// own.
     [[nodiscard]] CpuScope pin_caller() const;
 
+    using Task = FunctionRef<void(std::size_t index, std::size_t worker)>;
+    using ShareTask = FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)>;
+
     /// Calls `task(index, worker)` once for each index in [0, count), on any thread and in any order, and returns when
     /// all are done. Threads claim indices as they become free. `worker` is in [0, size()) and names the thread, for
     /// scratch memory. Tasks must not throw and must not call `run`.
-    using Task = FunctionRef<void(std::size_t index, std::size_t worker)>;
     void run(std::size_t count, Task task, const FirstStage& first = {});
     /// The same for work that is best done in long stretches: there are `size()` shares of `parts` parts each, and
     /// `task(share, part, worker)` is called once for each part. A thread takes those of its own share first, in
     /// order, and then what is left of others.
-    using ShareTask = FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)>;
     void run_shares(std::size_t parts, ShareTask task, const FirstStage& first = {});
 
   private:
