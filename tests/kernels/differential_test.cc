@@ -297,6 +297,24 @@ TEST(PrepareActivations, NotANumberIsRefusedBySetsAlike) {
     }
 }
 
+TEST(PrepareActivations, TheLargestOfABlockStaysWithinTheLimitAtEveryMagnitude) {
+    Random random(11);
+    const TypeInfo& type = quant::type_info(TensorType::Q8_0);
+    const Problem p{type, 16, 32 * 228, 24};
+    const auto w = random_rows(type, p.rows, p.columns, random);
+    std::vector<float> x(static_cast<std::size_t>(p.x_rows * p.columns));
+    for (std::size_t block = 0; block < x.size() / 32; ++block) {
+        const float largest = std::ldexp(uniform(random, 1.0F, 2.0F), static_cast<int>(block % 228) - 100);
+        for (std::size_t i = 0; i < 32; ++i)
+            x[block * 32 + i] = i % 5 == 0 ? largest : i % 5 == 1 ? -largest : largest * uniform(random, -1.0F, 1.0F);
+    }
+    for (const Activations kind : {Activations::int16, Activations::int8}) {
+        const auto expected = product(generic(), p, kind, w, x);
+        for (const KernelTable* set : other_sets())
+            expect_same_bits(expected, product(*set, p, kind, w, x), std::string(set->name));
+    }
+}
+
 TEST(ElementWise, NormSiluRope) {
     Random random(3);
     for (const std::int64_t n : {1, 7, 16, 31, 64, 576, 577}) {

@@ -47,37 +47,34 @@ std::size_t prepared_row_bytes(std::int64_t columns) {
     return (blocks * (P::block_bytes + sizeof(BlockScale) + plane_bytes<P>()) + 63) / 64 * 64;
 }
 
-/// False if a value is NaN or infinite.
+/// False if a value is NaN or infinite; the row is undefined then.
 template <typename L, typename P>
 bool prepare_integer_row(const float* x, std::int64_t columns, std::byte* row) {
     constexpr float limit = P::limit;
     const std::int64_t blocks = columns / activation_block;
     auto* scales = reinterpret_cast<BlockScale*>(row + static_cast<std::size_t>(blocks) * P::block_bytes);
     auto* planes = reinterpret_cast<std::byte*>(scales + blocks);
+    auto largest = L::set_int(0);  // magnitudes order as their bits do, with infinity and NaN at the end
     for (std::int64_t b = 0; b < blocks; ++b, x += activation_block, row += P::block_bytes) {
         const auto first = L::load(x);
         const auto second = L::load(x + lanes);
-        if (!L::all_finite(first) || !L::all_finite(second)) return false;
-        const float amax = L::reduce_max(L::max(L::abs(first), L::abs(second)));
+        const auto top = L::max_int(L::bits_of(L::abs(first)), L::bits_of(L::abs(second)));
+        largest = L::max_int(largest, top);
+        const float amax = L::reduce_max(L::float_from_bits(top));
         const bool tiny = amax < 0x1p-100F;
         const auto inverse = L::set(tiny ? 0.0F : limit / amax);
-        const auto quantize = [&](typename L::F v) {
-            const auto rounded = L::round(L::mul(v, inverse));
-            return L::to_int(L::max(L::min(rounded, L::set(limit)), L::set(-limit)));
-        };
-        std::int32_t q[activation_block];
-        L::store_int(q, quantize(first));
-        L::store_int(q + lanes, quantize(second));
-        std::int32_t sums[2] = {0, 0};
-        for (std::int64_t i = 0; i < lanes; ++i) {
-            sums[0] += q[i];
-            sums[1] += q[i + lanes];
-        }
-        scales[b] = {tiny ? 0.0F : amax / limit, {sums[0], sums[1]}};
+        // Two roundings take |x| inverse beyond the limit by less than a half, so that rounding it cuts it off.
+        const auto first_integers = L::to_int(L::mul(first, inverse));
+        const auto second_integers = L::to_int(L::mul(second, inverse));
+        scales[b] = {tiny ? 0.0F : amax / limit,
+                     {L::reduce_add_int(first_integers), L::reduce_add_int(second_integers)}};
+        alignas(64) std::int32_t q[activation_block];
+        L::store_int(q, first_integers);
+        L::store_int(q + lanes, second_integers);
         P::pack(q, row);
         if constexpr (plane_bytes<P>() > 0) P::pack_planes(q, planes + static_cast<std::size_t>(b) * P::plane_bytes);
     }
-    return true;
+    return L::all_finite(L::float_from_bits(largest));
 }
 
 /// M rows of activations; of a last, partial group the last row stands in for those that are missing.

@@ -89,6 +89,7 @@ struct Avx512 {
     static I set_int(std::int32_t x) { return _mm512_set1_epi32(x); }
     static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
     static I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
+    static std::int32_t reduce_add_int(I a) { return _mm512_reduce_add_epi32(a); }
     static F float_from_bits(I a) { return _mm512_castsi512_ps(a); }
     static I bits_of(F a) { return _mm512_castps_si512(a); }
 
@@ -197,11 +198,9 @@ struct Avx512 {
         }
         static I total(Sum sum) { return _mm512_add_epi32(sum.low, _mm512_slli_epi32(sum.high, 8)); }
         static void pack(const std::int32_t* q, std::byte* out) {
-            for (int i = 0; i < 32; ++i) {
-                const auto low = static_cast<std::int8_t>(q[i]);
-                out[i] = static_cast<std::byte>(low);
-                out[i + 32] = static_cast<std::byte>((q[i] - low) >> 8);
-            }
+            pack_bytes(q, [](I x) { return x; }, out);
+            // What is left of x without its low byte: that is at least -128.
+            pack_bytes(q, [](I x) { return _mm512_srai_epi32(add_int(x, set_int(128)), 8); }, out + 32);
         }
     };
 
@@ -219,12 +218,19 @@ struct Avx512 {
         }
         static I total(Sum sum) { return sum; }
         static void pack(const std::int32_t* q, std::byte* out) {
-            for (int i = 0; i < 32; ++i)
-                out[i] = static_cast<std::byte>(q[i]);
+            pack_bytes(q, [](I x) { return x; }, out);
         }
     };
 
   private:
+    /// The low bytes of what `each` makes of 32 integers.
+    template <typename Each>
+    static void pack_bytes(const std::int32_t* q, const Each& each, std::byte* out) {
+        for (int i = 0; i < 32; i += 16) {
+            const __m128i low = _mm512_cvtepi32_epi8(each(_mm512_loadu_si512(q + i)));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), low);
+        }
+    }
     /// By halves: an insertion into 32 bytes costs half of one into 64.
     [[gnu::always_inline]] static __m512i fours(__m128i a, __m128i b, __m128i c, __m128i d) {
         return _mm512_inserti64x4(_mm512_castsi256_si512(eights(a, b)), eights(c, d), 1);

@@ -137,6 +137,9 @@ struct Neon {
     static I max_int(I a, I b) {
         return each<I>([&](int i) { return vmaxq_s32(a.at[i], b.at[i]); });
     }
+    static std::int32_t reduce_add_int(I a) {
+        return vaddvq_s32(vaddq_s32(vaddq_s32(a.at[0], a.at[1]), vaddq_s32(a.at[2], a.at[3])));
+    }
     static F float_from_bits(I a) {
         return each<F>([&](int i) { return vreinterpretq_f32_s32(a.at[i]); });
     }
