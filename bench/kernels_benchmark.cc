@@ -135,9 +135,7 @@ void attend(benchmark::State& state, const KernelTable& set, kernels::KvType typ
                                       .queries = queries.data(),
                                       .row_positions = row_positions.data(),
                                       .scale = 0.125F,
-                                      .outputs = outputs.data(),
-                                      .maxima = maxima.data(),
-                                      .sums = sums.data()};
+                                      .out = {outputs.data(), maxima.data(), sums.data()}};
     for (auto _ : state) {
         set.attend(task);
         benchmark::ClobberMemory();

@@ -28,6 +28,17 @@ constexpr std::size_t kCacheLine = 64;  // bytes
 constexpr std::chrono::microseconds kSpin{200};
 constexpr std::chrono::microseconds kSpinOversubscribed{0};
 
+// A share is taken by half of it, half of the rest and so on; the last two parts are alike. Long parts read on from one
+// to the next, as prefetching wants, and short ones at the end even out threads of different speed.
+constexpr std::size_t kParts = 6;
+
+/// Where a part of a share begins in [0, count); `part` = kParts: where the share ends.
+std::size_t part_begin(std::size_t count, std::size_t shares, std::size_t share, std::size_t part) {
+    constexpr std::size_t unit = std::size_t{1} << (kParts - 1);  // a share
+    const std::size_t done = part == kParts ? unit : unit - (unit >> part);
+    return count * (unit * share + done) / (unit * shares);
+}
+
 // Tells the core that it spins: it takes less from its neighbours, and leaves the loop without a mispredicted load.
 void relax() {
 #if defined(__x86_64__)
@@ -88,7 +99,7 @@ struct ThreadPool::State {
     alignas(kCacheLine) std::atomic<std::uint32_t> first_done{0};  // indices of this call's first stage that are done
 
     struct alignas(kCacheLine) Share {
-        std::atomic<std::size_t> taken{0};  // parts of it; more than it has: claims that went on to another
+        std::atomic<std::size_t> taken{0};  // parts of it; more than it has: claims that found none
     };
     std::vector<Share> shares;  // [size()]
 
@@ -247,19 +258,25 @@ void ThreadPool::run(std::size_t count, Task task, const FirstStage& first) {
     });
 }
 
-void ThreadPool::run_shares(std::size_t parts, ShareTask task, const FirstStage& first) {
+void ThreadPool::run_shares(std::size_t count, RangeTask task, const FirstStage& first) {
     std::vector<State::Share>& shares = state_->shares;
     for (State::Share& share : shares)
         share.taken.store(0, std::memory_order_relaxed);
-    // There are as many indices as parts, and each takes one: so a part is left for each, and one round finds it.
-    const auto take_part = [&](std::size_t, std::size_t worker) {
-        for (std::size_t i = 0; i < shares.size(); ++i) {
-            const std::size_t share = (worker + i) % shares.size();
+    const auto take_parts = [&](std::size_t share, std::size_t worker) {
+        while (shares[share].taken.load(std::memory_order_relaxed) < kParts) {
             const std::size_t part = shares[share].taken.fetch_add(1, std::memory_order_relaxed);
-            if (part < parts) return task(share, part, worker);
+            if (part >= kParts) return;
+            const std::size_t begin = part_begin(count, shares.size(), share, part);
+            const std::size_t end = part_begin(count, shares.size(), share, part + 1);
+            if (begin < end) task(begin, end, worker);
         }
     };
-    run(shares.size() * parts, take_part, first);
+    // An index is a thread's turn: it ends when no part is left. Who sleeps through it leaves its share to others.
+    const auto take_turn = [&](std::size_t, std::size_t worker) {
+        for (std::size_t i = 0; i < shares.size(); ++i)
+            take_parts((worker + i) % shares.size(), worker);
+    };
+    run(count == 0 ? 0 : shares.size(), take_turn, first);
 }
 
 }  // namespace puna::base

@@ -48,16 +48,16 @@ class ThreadPool {
     [[nodiscard]] CpuScope pin_caller() const;
 
     using Task = FunctionRef<void(std::size_t index, std::size_t worker)>;
-    using ShareTask = FunctionRef<void(std::size_t share, std::size_t part, std::size_t worker)>;
+    using RangeTask = FunctionRef<void(std::size_t begin, std::size_t end, std::size_t worker)>;
 
     /// Calls `task(index, worker)` once for each index in [0, count), on any thread and in any order, and returns when
     /// all are done. Threads claim indices as they become free. `worker` is in [0, size()) and names the thread, for
     /// scratch memory. Tasks must not throw and must not call `run`.
     void run(std::size_t count, Task task, const FirstStage& first = {});
-    /// The same for work that is best done in long stretches: there are `size()` shares of `parts` parts each, and
-    /// `task(share, part, worker)` is called once for each part. A thread takes those of its own share first, in
-    /// order, and then what is left of others.
-    void run_shares(std::size_t parts, ShareTask task, const FirstStage& first = {});
+    /// The same for indices that are best done in long runs: `task(begin, end, worker)` for ranges that together are
+    /// [0, count). Each thread's share of it is one stretch, which it takes in order, in parts of falling size; then it
+    /// takes what is left of others.
+    void run_shares(std::size_t count, RangeTask task, const FirstStage& first = {});
 
   private:
     struct State;

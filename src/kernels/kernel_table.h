@@ -61,6 +61,13 @@ struct KvShape {
     std::int64_t head_dim;
 };
 
+/// The running state of the online softmax, of rows that see one piece of a context after the other.
+struct SoftmaxState {
+    float* outputs;  // [rows][head_dim]: o, not yet divided by l
+    float* maxima;   // [rows]: m
+    float* sums;     // [rows]: l
+};
+
 /// One piece of attention: a KV head, a segment of at most 512 positions, and query rows that share both (the heads of
 /// a group, several tokens of one sequence). Row i attends to positions 0 ... row_positions[i] of its sequence, of
 /// which this call covers [segment_begin, min(row_positions[i] + 1, segment_begin + 512)); a row with nothing in there
@@ -74,9 +81,7 @@ struct AttentionTask {
     const float* const* queries;        // [rows] -> [head_dim]
     const std::int64_t* row_positions;  // [rows]
     float scale;                        // of the scores: s = scale * (q . k)
-    float* outputs;                     // [rows][head_dim]: o, not yet divided by l
-    float* maxima;                      // [rows]: m
-    float* sums;                        // [rows]: l
+    SoftmaxState out;
 };
 
 /// `y[m * y_stride + r] = w[r] . x[m]` for r in [row_begin, row_end), all m. row_begin is a multiple of row_tile.
@@ -121,8 +126,9 @@ struct KernelTable {
     void (*kv_write)(const KvShape& shape, std::byte* block, std::int64_t slot, const float* k, const float* v);
     void (*kv_read)(const KvShape& shape, const std::byte* block, std::int64_t slot, float* k, float* v);
     void (*attend)(const AttentionTask& task);
-    /// Folds segment (o2, m2, l2) into (o, m, l), in ascending order of segments.
-    void (*attention_merge)(float* o, float* m, float* l, const float* o2, float m2, float l2, std::int64_t head_dim);
+    /// Folds a segment's state into that of the segments before it. Rows that had nothing in it (l = 0) stay.
+    void (*attention_merge)(const SoftmaxState& into, const SoftmaxState& segment, std::int64_t rows,
+                            std::int64_t head_dim);
     /// o /= l.
     void (*attention_finish)(float* o, float l, std::int64_t head_dim);
 };

@@ -1,6 +1,7 @@
 #include "nn/attention.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -33,11 +34,15 @@ Attention::Attention(std::int64_t heads, std::int64_t kv_heads, std::int64_t hea
       tile_tokens_(std::max<std::int64_t>(1, rows_per_tile / group_)),
       tile_rows_(tile_tokens_ * group_) {}
 
-std::size_t Attention::partial_bytes() const {
+std::size_t Attention::partial_state_bytes() const {
     // Segments are split only for tiles of one token.
+    return round_up_to_line(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float)) +
+           2 * round_up_to_line(static_cast<std::size_t>(group_) * sizeof(float));
+}
+
+std::size_t Attention::partial_bytes() const {
     return static_cast<std::size_t>(max_partials * kv_heads_) *
-           (round_up_to_line(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float)) +
-            2 * round_up_to_line(static_cast<std::size_t>(group_) * sizeof(float)));
+           (partial_state_bytes() + round_up_to_line(sizeof(std::int64_t)));
 }
 
 std::size_t Attention::scratch_bytes() const {
@@ -82,13 +87,15 @@ void Attention::plan(const Batch& batch, std::size_t threads) {
 Attention::Partial Attention::partial_at(std::byte* memory, std::int64_t index) const {
     const std::size_t outputs = round_up_to_line(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float));
     const std::size_t scalars = round_up_to_line(static_cast<std::size_t>(group_) * sizeof(float));
-    std::byte* base = memory + static_cast<std::size_t>(index) * (outputs + 2 * scalars);
-    return {reinterpret_cast<float*>(base), reinterpret_cast<float*>(base + outputs),
-            reinterpret_cast<float*>(base + outputs + scalars)};
+    const std::size_t one = partial_state_bytes() + round_up_to_line(sizeof(std::int64_t));
+    std::byte* base = memory + static_cast<std::size_t>(index) * one;
+    return {{reinterpret_cast<float*>(base), reinterpret_cast<float*>(base + outputs),
+             reinterpret_cast<float*>(base + outputs + scalars)},
+            reinterpret_cast<std::int64_t*>(base + outputs + 2 * scalars)};
 }
 
 void Attention::run_segment(const Work& work, const Tile& tile, std::int64_t kv_head, std::int64_t segment,
-                            std::byte* scratch, Partial out) const {
+                            std::byte* scratch, const kernels::SoftmaxState& out) const {
     auto** queries = reinterpret_cast<const float**>(scratch);  // [rows]
     auto* row_positions = reinterpret_cast<std::int64_t*>(
         scratch + round_up_to_line(static_cast<std::size_t>(tile_rows_) * sizeof(float*)));
@@ -109,21 +116,11 @@ void Attention::run_segment(const Work& work, const Tile& tile, std::int64_t kv_
                                  .queries = queries,
                                  .row_positions = row_positions,
                                  .scale = work.scale,
-                                 .outputs = out.outputs,
-                                 .maxima = out.maxima,
-                                 .sums = out.sums});
+                                 .out = out});
 }
 
-void Attention::merge(const Compute& compute, std::int64_t rows, Partial into, Partial from) const {
-    for (std::int64_t i = 0; i < rows; ++i) {
-        // A row whose position lies before this segment has nothing here.
-        if (from.sums[i] == 0.0F) continue;
-        compute.kernels.attention_merge(into.outputs + i * head_dim_, into.maxima + i, into.sums + i,
-                                        from.outputs + i * head_dim_, from.maxima[i], from.sums[i], head_dim_);
-    }
-}
-
-void Attention::finish(const Work& work, const Tile& tile, std::int64_t kv_head, Partial result) const {
+void Attention::finish(const Work& work, const Tile& tile, std::int64_t kv_head,
+                       const kernels::SoftmaxState& result) const {
     for (std::int64_t t = 0; t < tile.tokens; ++t) {
         for (std::int64_t g = 0; g < group_; ++g) {
             const std::int64_t i = t * group_ + g;
@@ -135,61 +132,80 @@ void Attention::finish(const Work& work, const Tile& tile, std::int64_t kv_head,
     }
 }
 
+/// A task for each tile and KV head.
+void Attention::run_tiles(const Work& work, const RowStep& before) const {
+    const auto attend_tile = [&](std::size_t index, std::size_t worker) {
+        const Tile& tile = tiles_[index / static_cast<std::size_t>(kv_heads_)];
+        const auto head = static_cast<std::int64_t>(index) % kv_heads_;
+        std::byte* scratch = work.compute.thread_scratch(worker);
+        const auto rows = static_cast<std::size_t>(tile_rows_);
+        std::byte* next =
+            scratch + round_up_to_line(rows * sizeof(float*)) + round_up_to_line(rows * sizeof(std::int64_t));
+        const auto take = [&next](std::size_t floats) {
+            return reinterpret_cast<float*>(std::exchange(next, next + round_up_to_line(floats * sizeof(float))));
+        };
+        const auto take_state = [&] {
+            float* outputs = take(rows * static_cast<std::size_t>(head_dim_));
+            float* maxima = take(rows);
+            return kernels::SoftmaxState{outputs, maxima, take(rows)};
+        };
+        const kernels::SoftmaxState result = take_state();
+        const kernels::SoftmaxState segment = take_state();
+        run_segment(work, tile, head, 0, scratch, result);
+        for (std::int64_t s = 1; s < tile.segments; ++s) {
+            run_segment(work, tile, head, s, scratch, segment);
+            work.compute.kernels.attention_merge(result, segment, tile.tokens * group_, head_dim_);
+        }
+        finish(work, tile, head, result);
+    };
+    work.compute.run_after(before, tiles_.size() * static_cast<std::size_t>(kv_heads_), attend_tile);
+}
+
+/// A task for each segment too. Those of a head are one stretch, so that most of what is merged was written by the
+/// thread that merges it: by the one which ends the head's last segment.
+void Attention::run_segments(const Work& work, std::byte* partials, const RowStep& before) const {
+    const std::int64_t count = (tiles_.back().first_partial + tiles_.back().segments) * kv_heads_;
+    for (const Tile& tile : tiles_) {
+        for (std::int64_t head = 0; head < kv_heads_; ++head)
+            *partial_at(partials, tile.first_partial * kv_heads_ + head * tile.segments).done = 0;
+    }
+    const auto attend_segment = [&](std::int64_t index, std::byte* scratch) {
+        const auto behind =
+            std::upper_bound(tiles_.begin(), tiles_.end(), index,
+                             [this](std::int64_t i, const Tile& tile) { return i < tile.first_partial * kv_heads_; });
+        const Tile& tile = *(behind - 1);
+        const std::int64_t in_tile = index - tile.first_partial * kv_heads_;
+        const std::int64_t head = in_tile / tile.segments;
+        const std::int64_t segment = in_tile % tile.segments;
+        run_segment(work, tile, head, segment, scratch, partial_at(partials, index).state);
+
+        const std::int64_t first = index - segment;  // of the head
+        const Partial result = partial_at(partials, first);
+        if (std::atomic_ref(*result.done).fetch_add(1, std::memory_order_acq_rel) + 1 < tile.segments) return;
+        for (std::int64_t s = 1; s < tile.segments; ++s) {
+            work.compute.kernels.attention_merge(result.state, partial_at(partials, first + s).state, group_,
+                                                 head_dim_);
+        }
+        finish(work, tile, head, result.state);
+    };
+    const auto attend_range = [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        for (std::size_t index = begin; index < end; ++index)
+            attend_segment(static_cast<std::int64_t>(index), work.compute.thread_scratch(worker));
+    };
+    work.compute.run_shares_after(before, static_cast<std::size_t>(count), attend_range);
+}
+
 void Attention::run(const Compute& compute, const KvCache& cache, std::int64_t layer, float scale, const float* queries,
                     float* outputs, std::byte* partials, const RowStep& before) {
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
         blocks_[b] = cache.block(block_sequences_[b], block_indices_[b], layer);
     }
     const Work work{compute, cache.shape().layer, scale, queries, outputs};
-    const std::int64_t kv_heads = kv_heads_;
-    const auto task_parts = [kv_heads](std::size_t index) {
-        return std::pair{static_cast<std::int64_t>(index) / kv_heads, static_cast<std::int64_t>(index) % kv_heads};
-    };
     if (split_segments_) {
-        const std::int64_t segments = tiles_.back().first_partial + tiles_.back().segments;
-        const auto attend_segment = [&](std::size_t index, std::size_t worker) {
-            const auto [segment, head] = task_parts(index);
-            const auto tile = std::upper_bound(tiles_.begin(), tiles_.end(), segment,
-                                               [](std::int64_t s, const Tile& t) { return s < t.first_partial; }) -
-                              1;
-            run_segment(work, *tile, head, segment - tile->first_partial, compute.thread_scratch(worker),
-                        partial_at(partials, segment * kv_heads + head));
-        };
-        compute.run_after(before, static_cast<std::size_t>(segments * kv_heads), attend_segment);
-        for (const Tile& tile : tiles_) {
-            for (std::int64_t head = 0; head < kv_heads; ++head) {
-                const Partial result = partial_at(partials, tile.first_partial * kv_heads + head);
-                for (std::int64_t s = 1; s < tile.segments; ++s) {
-                    merge(compute, group_, result, partial_at(partials, (tile.first_partial + s) * kv_heads + head));
-                }
-                finish(work, tile, head, result);
-            }
-        }
-        return;
+        run_segments(work, partials, before);
+    } else {
+        run_tiles(work, before);
     }
-    const auto attend_tile = [&](std::size_t index, std::size_t worker) {
-        const auto [t, head] = task_parts(index);
-        const Tile& tile = tiles_[static_cast<std::size_t>(t)];
-        std::byte* scratch = compute.thread_scratch(worker);
-        const auto rows = static_cast<std::size_t>(tile_rows_);
-        std::byte* next =
-            scratch + round_up_to_line(rows * sizeof(float*)) + round_up_to_line(rows * sizeof(std::int64_t));
-        const auto take = [&next](std::size_t bytes) { return std::exchange(next, next + round_up_to_line(bytes)); };
-        const auto take_partial = [&] {
-            auto* o = reinterpret_cast<float*>(take(rows * static_cast<std::size_t>(head_dim_) * sizeof(float)));
-            auto* m = reinterpret_cast<float*>(take(rows * sizeof(float)));
-            return Partial{o, m, reinterpret_cast<float*>(take(rows * sizeof(float)))};
-        };
-        const Partial result = take_partial();
-        const Partial segment = take_partial();
-        run_segment(work, tile, head, 0, scratch, result);
-        for (std::int64_t s = 1; s < tile.segments; ++s) {
-            run_segment(work, tile, head, s, scratch, segment);
-            merge(compute, tile.tokens * group_, result, segment);
-        }
-        finish(work, tile, head, result);
-    };
-    compute.run_after(before, tiles_.size() * static_cast<std::size_t>(kv_heads), attend_tile);
 }
 
 }  // namespace puna::nn

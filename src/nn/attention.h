@@ -41,18 +41,20 @@ class Attention {
         std::int64_t first_block;  // in blocks_, of the tile's sequence
         std::int64_t first_partial;
     };
+    /// What one segment gives for one KV head of a tile of one token.
     struct Partial {
-        float* outputs;  // [rows][head_dim]
-        float* maxima;   // [rows]
-        float* sums;     // [rows]
+        kernels::SoftmaxState state;  // of the group's rows
+        std::int64_t* done;           // of a head's first segment: how many of its segments are
     };
     struct Work;  // what run() hands to its tasks
 
+    std::size_t partial_state_bytes() const;
     Partial partial_at(std::byte* memory, std::int64_t index) const;
+    void run_tiles(const Work& work, const RowStep& before) const;
+    void run_segments(const Work& work, std::byte* partials, const RowStep& before) const;
     void run_segment(const Work& work, const Tile& tile, std::int64_t kv_head, std::int64_t segment, std::byte* scratch,
-                     Partial out) const;
-    void finish(const Work& work, const Tile& tile, std::int64_t kv_head, Partial result) const;
-    void merge(const Compute& compute, std::int64_t rows, Partial into, Partial from) const;
+                     const kernels::SoftmaxState& out) const;
+    void finish(const Work& work, const Tile& tile, std::int64_t kv_head, const kernels::SoftmaxState& result) const;
 
     std::int64_t heads_;
     std::int64_t kv_heads_;

@@ -30,8 +30,8 @@ void Compute::run_after(const RowStep& step, std::size_t count, base::ThreadPool
     with_claims(*this, step, [&](const base::FirstStage& claims) { pool.run(count, task, claims); });
 }
 
-void Compute::run_shares_after(const RowStep& step, std::size_t parts, base::ThreadPool::ShareTask task) const {
-    with_claims(*this, step, [&](const base::FirstStage& claims) { pool.run_shares(parts, task, claims); });
+void Compute::run_shares_after(const RowStep& step, std::size_t count, base::ThreadPool::RangeTask task) const {
+    with_claims(*this, step, [&](const base::FirstStage& claims) { pool.run_shares(count, task, claims); });
 }
 
 }  // namespace puna::nn

@@ -75,7 +75,7 @@ struct Compute {
     void for_rows(const RowStep& step) const;
     /// The same, and then ThreadPool::run and run_shares, in one fork-join.
     void run_after(const RowStep& step, std::size_t count, base::ThreadPool::Task task) const;
-    void run_shares_after(const RowStep& step, std::size_t parts, base::ThreadPool::ShareTask task) const;
+    void run_shares_after(const RowStep& step, std::size_t count, base::ThreadPool::RangeTask task) const;
     /// Whole groups of activations that are prepared together.
     std::int64_t rows_per_claim() const;
 };

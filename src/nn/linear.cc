@@ -9,17 +9,6 @@ std::int64_t tiles_of(const LinearTask& task) {
     return (task.weights->rows + kernels::row_tile - 1) / kernels::row_tile;
 }
 
-// A thread's share of the weights is one stretch of them, in four parts: half of it, half of the rest, and the rest in
-// two. It reads on from part to part, as the prefetching wants, and the last parts are small, which evens out threads
-// of different speed.
-constexpr std::int64_t parts = 4;
-
-/// Where a part of a share begins in `tiles` tiles of weight rows; `part` = parts: where the share ends.
-std::int64_t part_begin(std::int64_t tiles, std::int64_t threads, std::int64_t share, std::int64_t part) {
-    constexpr std::int64_t eighths[parts + 1] = {0, 4, 6, 7, 8};
-    return tiles * (8 * share + eighths[part]) / (8 * threads);
-}
-
 /// Of what stands in rows [first, last) of weights, for all `input_rows`.
 void apply_factor(const LinearTask& task, std::int64_t first, std::int64_t last, std::int64_t input_rows) {
     if (task.factor == 1.0F) return;
@@ -96,13 +85,10 @@ void linear(const Compute& compute, const LinearInput& input, std::span<const Li
     std::int64_t all_tiles = 0;
     for (const LinearTask& task : tasks)
         all_tiles += tiles_of(task);
-    const auto threads = static_cast<std::int64_t>(compute.pool.size());
 
-    const auto multiply = [&](std::size_t share, std::size_t index, std::size_t worker) {
-        const auto owner = static_cast<std::int64_t>(share);
-        const auto part = static_cast<std::int64_t>(index);
-        std::int64_t begin = part_begin(all_tiles, threads, owner, part);  // counted from the first tile of `task`
-        std::int64_t end = part_begin(all_tiles, threads, owner, part + 1);
+    const auto multiply = [&](std::size_t first_tile, std::size_t last_tile, std::size_t worker) {
+        auto begin = static_cast<std::int64_t>(first_tile);  // counted from the first tile of `task`
+        auto end = static_cast<std::int64_t>(last_tile);
         for (const LinearTask& task : tasks) {
             const kernels::WeightMatrix& w = *task.weights;
             const std::int64_t first_row = std::max<std::int64_t>(begin, 0) * kernels::row_tile;
@@ -117,7 +103,8 @@ void linear(const Compute& compute, const LinearInput& input, std::span<const Li
             end -= tiles_of(task);
         }
     };
-    compute.run_shares_after(compute.observer == nullptr ? before : RowStep(), parts, multiply);
+    compute.run_shares_after(compute.observer == nullptr ? before : RowStep(), static_cast<std::size_t>(all_tiles),
+                             multiply);
 }
 
 }  // namespace puna::nn

@@ -42,17 +42,17 @@ TEST_P(ThreadPoolOf, RunsEachIndexOnceAndWaitsForAll) {
     }
 }
 
-TEST_P(ThreadPoolOf, RunsEachPartOfEachShareOnce) {
+TEST_P(ThreadPoolOf, SharesAreEachIndexOnce) {
     const auto pool = must_create(GetParam());
-    for (const std::size_t parts : {0, 1, 4, 100}) {
-        std::vector<int> runs(pool->size() * parts, 0);  // plain memory, as above
-        pool->run_shares(parts, [&](std::size_t share, std::size_t part, std::size_t worker) {
-            ASSERT_LT(share, pool->size());
-            ASSERT_LT(part, parts);
+    for (const std::size_t count : {0, 1, 2, 3, 31, 64, 1000}) {
+        std::vector<int> runs(count, 0);  // plain memory, as above
+        pool->run_shares(count, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+            ASSERT_LT(begin, end);
             ASSERT_LT(worker, pool->size());
-            ++runs[share * parts + part];
+            for (std::size_t index = begin; index < end; ++index)
+                ++runs.at(index);
         });
-        EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), static_cast<std::ptrdiff_t>(runs.size()));
+        EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), static_cast<std::ptrdiff_t>(count));
     }
 }
 
@@ -63,7 +63,6 @@ TEST_P(ThreadPoolOf, AllOfTheFirstStageIsSeenByEveryTask) {
             // Plain memory, as above: a task that comes too early misses a one, or races.
             std::vector<std::uint64_t> ones(first, 0);
             std::vector<std::uint64_t> sums(count, 0);
-            std::vector<std::uint64_t> part_sums(pool->size() * count, 0);
             const auto set_one = [&](std::size_t index, std::size_t worker) {
                 ASSERT_LT(worker, pool->size());
                 ++ones.at(index);
@@ -71,11 +70,12 @@ TEST_P(ThreadPoolOf, AllOfTheFirstStageIsSeenByEveryTask) {
             const auto sum = [&] { return std::accumulate(ones.begin(), ones.end(), std::uint64_t{0}); };
             pool->run(count, [&](std::size_t index, std::size_t) { sums.at(index) += sum(); }, {first, set_one});
             EXPECT_EQ(sums, std::vector<std::uint64_t>(count, first));
-            const auto set_part = [&](std::size_t share, std::size_t part, std::size_t) {
-                part_sums.at(share * count + part) += sum();
+            const auto add_sum = [&](std::size_t begin, std::size_t end, std::size_t) {
+                for (std::size_t index = begin; index < end; ++index)
+                    sums.at(index) += sum();
             };
-            pool->run_shares(count, set_part, {first, set_one});
-            EXPECT_EQ(part_sums, std::vector<std::uint64_t>(part_sums.size(), 2 * first));
+            pool->run_shares(count, add_sum, {first, set_one});
+            EXPECT_EQ(sums, std::vector<std::uint64_t>(count, 3 * first));
             EXPECT_EQ(ones, std::vector<std::uint64_t>(first, 2));
         }
     }
@@ -95,9 +95,12 @@ TEST_P(ThreadPoolOf, ThreadsThatHaveNothingToDoInALongFirstStageSleepAndWakeAgai
 
 TEST_P(ThreadPoolOf, AWorkerTakesItsOwnShareInOrder) {
     const auto pool = must_create(GetParam());
-    std::vector<std::vector<std::size_t>> own(pool->size());  // parts of its own share that a worker ran
-    pool->run_shares(50, [&](std::size_t share, std::size_t part, std::size_t worker) {
-        if (share == worker) own[worker].push_back(part);
+    constexpr std::size_t count = 997;
+    std::vector<std::vector<std::size_t>> own(
+        pool->size());  // where the parts of its own share began that a worker ran
+    pool->run_shares(count, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        const auto bound = [&](std::size_t share) { return count * share / own.size(); };
+        if (begin >= bound(worker) && end <= bound(worker + 1)) own[worker].push_back(begin);
     });
     for (const auto& parts : own)
         EXPECT_TRUE(std::is_sorted(parts.begin(), parts.end()));

@@ -397,9 +397,7 @@ AttentionResult attend(const KernelTable& set, const KvShape& shape, std::int64_
                 .queries = queries.data(),
                 .row_positions = positions.data(),
                 .scale = 0.125F,
-                .outputs = result.outputs.data(),
-                .maxima = result.maxima.data(),
-                .sums = result.sums.data()});
+                .out = {result.outputs.data(), result.maxima.data(), result.sums.data()}});
     return result;
 }
 
@@ -438,22 +436,47 @@ TEST(Attention, AllShapesAndPositions) {
 
 TEST(Attention, MergeAndFinish) {
     Random random(5);
-    for (const KernelTable* set : other_sets()) {
-        std::vector<float> o(80), o2(80);
-        for (float& v : o)
-            v = uniform(random, -2, 2);
-        for (float& v : o2)
-            v = uniform(random, -2, 2);
-        for (const float m2 : {-3.0F, 0.5F, 200.0F}) {
-            auto a = o;
-            auto b = o;
-            float ma = 0.25F, mb = 0.25F, la = 3.0F, lb = 3.0F;
-            generic().attention_merge(a.data(), &ma, &la, o2.data(), m2, 2.0F, 80);
-            set->attention_merge(b.data(), &mb, &lb, o2.data(), m2, 2.0F, 80);
-            generic().attention_finish(a.data(), la, 80);
-            set->attention_finish(b.data(), lb, 80);
-            expect_same_bits(a, b, "merge");
-            expect_same_bits({ma, la}, {mb, lb}, "merge");
+    for (const std::int64_t dim : {24, 80}) {
+        for (const std::int64_t rows : {1, 4, 16, 19, 35}) {
+            const auto state = [&] {
+                AttentionResult made{std::vector<float>(static_cast<std::size_t>(rows * dim)),
+                                     std::vector<float>(static_cast<std::size_t>(rows)),
+                                     std::vector<float>(static_cast<std::size_t>(rows))};
+                for (float& o : made.outputs)
+                    o = uniform(random, -2, 2);
+                for (float& m : made.maxima)
+                    m = uniform(random, -200, 200);
+                for (float& l : made.sums)
+                    l = uniform(random, 1, 512);
+                return made;
+            };
+            const AttentionResult first = state();
+            AttentionResult second = state();
+            for (std::size_t row = 0; row < second.sums.size(); row += 3) {  // nothing of theirs in the second segment
+                second.sums[row] = 0.0F;
+                second.maxima[row] = -INFINITY;
+                std::fill_n(second.outputs.begin() + static_cast<std::ptrdiff_t>(row) * dim, dim, 0.0F);
+            }
+            const auto folded = [&](const KernelTable& set) {
+                AttentionResult into = first;
+                const auto pointers = [](AttentionResult& r) {
+                    return SoftmaxState{r.outputs.data(), r.maxima.data(), r.sums.data()};
+                };
+                set.attention_merge(pointers(into), pointers(second), rows, dim);
+                for (std::int64_t row = 0; row < rows; ++row)
+                    set.attention_finish(into.outputs.data() + row * dim, into.sums[static_cast<std::size_t>(row)],
+                                         dim);
+                return into;
+            };
+            const AttentionResult expected = folded(generic());
+            EXPECT_EQ(expected.maxima[0], first.maxima[0]);
+            EXPECT_EQ(expected.sums[0], first.sums[0]);
+            for (const KernelTable* set : other_sets()) {
+                const AttentionResult actual = folded(*set);
+                expect_same_bits(expected.outputs, actual.outputs, std::string(set->name) + ", outputs");
+                expect_same_bits(expected.maxima, actual.maxima, std::string(set->name) + ", maxima");
+                expect_same_bits(expected.sums, actual.sums, std::string(set->name) + ", sums");
+            }
         }
     }
 }

@@ -138,6 +138,9 @@ TEST_F(AttentionTest, HowWorkIsCutChangesNoBit) {
             EXPECT_EQ(attend({{0, 480 + i, 1}}, threads, batch), row(whole, static_cast<std::size_t>(i)));
         }
         EXPECT_EQ(attend({{1, 1199, 1}}, threads, batch), row(whole, 73));
+        const auto both = attend({{0, 520, 1}, {1, 1199, 1}}, threads, batch);  // of different lengths, together
+        EXPECT_EQ(row(both, 0), row(whole, 40));
+        EXPECT_EQ(row(both, 1), row(whole, 73));
     }
 }
 

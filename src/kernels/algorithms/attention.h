@@ -251,8 +251,8 @@ void attend_rows(const AttentionTask& task, const T* k, const T* v, std::int64_t
     alignas(64) float p[G][kv_block_positions];  // first scores, then their exponentials
     alignas(64) float decay[lanes] = {};         // of G rows
     block_scores<L, G>(k, task.queries + row, dim, p, next);
-    exponentials<L, G>(p, task.scale, static_cast<int>(valid), task.maxima + row, task.sums + row, decay);
-    weigh_values<L, G>(p, decay, v, valid, dim, task.outputs + row * dim);
+    exponentials<L, G>(p, task.scale, static_cast<int>(valid), task.out.maxima + row, task.out.sums + row, decay);
+    weigh_values<L, G>(p, decay, v, valid, dim, task.out.outputs + row * dim);
 }
 
 /// The first `rows` rows of at most G.
@@ -290,9 +290,9 @@ void attend_as(const AttentionTask& task) {
     std::int64_t positions = 0;  // that any row sees in this segment
     for (std::int64_t row = 0; row < task.rows; ++row) {
         for (std::int64_t d = 0; d < dim; ++d)
-            task.outputs[row * dim + d] = 0.0F;
-        task.maxima[row] = -__builtin_inff();
-        task.sums[row] = 0.0F;
+            task.out.outputs[row * dim + d] = 0.0F;
+        task.out.maxima[row] = -__builtin_inff();
+        task.out.sums[row] = 0.0F;
         const std::int64_t left = task.row_positions[row] + 1 - task.segment_begin;
         positions = left > positions ? left : positions;
     }
@@ -326,15 +326,36 @@ void attend(const AttentionTask& task) {
     with_kv_element(task.shape.type, [&]<typename T>(T*) { attend_as<L, T>(task); });
 }
 
+/// The same of at most `lanes` rows.
 template <typename L>
-void attention_merge(float* o, float* m, float* l, const float* o2, float m2, float l2, std::int64_t head_dim) {
-    const float merged = m2 > *m ? m2 : *m;
-    const float decay = exponential_of<L>(*m - merged);
-    const float decay2 = exponential_of<L>(m2 - merged);
-    *l = __builtin_fmaf(*l, decay, l2 * decay2);
-    *m = merged;
-    for (std::int64_t d = 0; d < head_dim; ++d)
-        o[d] = __builtin_fmaf(o[d], decay, o2[d] * decay2);
+void merge_rows(const SoftmaxState& into, const SoftmaxState& segment, std::int64_t rows, std::int64_t head_dim) {
+    const auto m = load_partial<L>(into.maxima, rows);
+    const auto m2 = load_partial<L>(segment.maxima, rows);
+    const auto merged = L::max(m2, m);
+    float maxima[lanes];
+    float decay[lanes];   // of what was
+    float decay2[lanes];  // of what is new
+    L::store(maxima, merged);
+    L::store(decay, exponential<L>(L::sub(m, merged)));
+    L::store(decay2, exponential<L>(L::sub(m2, merged)));
+    for (std::int64_t row = 0; row < rows; ++row) {
+        if (segment.sums[row] == 0.0F) continue;
+        into.maxima[row] = maxima[row];
+        into.sums[row] = __builtin_fmaf(into.sums[row], decay[row], segment.sums[row] * decay2[row]);
+        float* o = into.outputs + row * head_dim;
+        const float* o2 = segment.outputs + row * head_dim;
+        for (std::int64_t d = 0; d < head_dim; ++d)
+            o[d] = __builtin_fmaf(o[d], decay[row], o2[d] * decay2[row]);
+    }
+}
+
+template <typename L>
+void attention_merge(const SoftmaxState& into, const SoftmaxState& segment, std::int64_t rows, std::int64_t head_dim) {
+    const auto from = [head_dim](const SoftmaxState& state, std::int64_t row) {
+        return SoftmaxState{state.outputs + row * head_dim, state.maxima + row, state.sums + row};
+    };
+    for (std::int64_t row = 0; row < rows; row += lanes)
+        merge_rows<L>(from(into, row), from(segment, row), rows - row < lanes ? rows - row : lanes, head_dim);
 }
 
 template <typename L>

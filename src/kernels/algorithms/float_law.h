@@ -73,13 +73,6 @@ typename L::F exponential(typename L::F x) {
 }
 
 template <typename L>
-float exponential_of(float x) {
-    float out[lanes];
-    L::store(out, exponential<L>(L::set(x)));
-    return out[0];
-}
-
-template <typename L>
 void rms_norm(const float* x, const float* weight, float eps, std::int64_t n, float* y) {
     auto sum = L::set(0.0F);
     const std::int64_t whole = n / lanes * lanes;

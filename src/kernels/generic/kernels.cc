@@ -251,10 +251,10 @@ void attend_block(const AttentionTask& task, const std::byte* block, std::int64_
     const std::int64_t dim = task.shape.head_dim;
     const KvHalf keys(task.shape, block, task.kv_head, true);
     const KvHalf values(task.shape, block, task.kv_head, false);
-    float* o = task.outputs + row * dim;
+    float* o = task.out.outputs + row * dim;
     float k[max_head_dim];
     float p[kv_block_positions];
-    float m = task.maxima[row];
+    float m = task.out.maxima[row];
     for (std::int64_t t = 0; t < valid; ++t) {
         for (std::int64_t d = 0; d < dim; ++d)
             k[d] = keys.value(t, d);
@@ -266,9 +266,9 @@ void attend_block(const AttentionTask& task, const std::byte* block, std::int64_
         p[t] = t < valid ? generic::exponential(p[t] - m) : 0.0F;
         lane[t % generic::lanes] = lane[t % generic::lanes] + p[t];
     }
-    const float decay = generic::exponential(task.maxima[row] - m);
-    task.sums[row] = std::fma(task.sums[row], decay, generic::reduce_lanes(lane));
-    task.maxima[row] = m;
+    const float decay = generic::exponential(task.out.maxima[row] - m);
+    task.out.sums[row] = std::fma(task.out.sums[row], decay, generic::reduce_lanes(lane));
+    task.out.maxima[row] = m;
     for (std::int64_t d = 0; d < dim; ++d) {
         float value = o[d] * decay;
         for (std::int64_t t = 0; t < valid; ++t) {
@@ -281,9 +281,9 @@ void attend_block(const AttentionTask& task, const std::byte* block, std::int64_
 void attend(const AttentionTask& task) {
     for (std::int64_t row = 0; row < task.rows; ++row) {
         for (std::int64_t d = 0; d < task.shape.head_dim; ++d)
-            task.outputs[row * task.shape.head_dim + d] = 0.0F;
-        task.maxima[row] = -std::numeric_limits<float>::infinity();
-        task.sums[row] = 0.0F;
+            task.out.outputs[row * task.shape.head_dim + d] = 0.0F;
+        task.out.maxima[row] = -std::numeric_limits<float>::infinity();
+        task.out.sums[row] = 0.0F;
         std::int64_t left = task.row_positions[row] + 1 - task.segment_begin;
         left = left < attention_segment_positions ? left : attention_segment_positions;
         for (std::int64_t b = 0; left > 0; ++b, left -= kv_block_positions) {
@@ -292,14 +292,21 @@ void attend(const AttentionTask& task) {
     }
 }
 
-void attention_merge(float* o, float* m, float* l, const float* o2, float m2, float l2, std::int64_t head_dim) {
-    const float merged = m2 > *m ? m2 : *m;
-    const float decay = generic::exponential(*m - merged);
-    const float decay2 = generic::exponential(m2 - merged);
-    *l = std::fma(*l, decay, l2 * decay2);
-    *m = merged;
-    for (std::int64_t d = 0; d < head_dim; ++d)
-        o[d] = std::fma(o[d], decay, o2[d] * decay2);
+void attention_merge(const SoftmaxState& into, const SoftmaxState& segment, std::int64_t rows, std::int64_t head_dim) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+        if (segment.sums[row] == 0.0F) continue;
+        float& m = into.maxima[row];
+        const float m2 = segment.maxima[row];
+        const float merged = m2 > m ? m2 : m;
+        const float decay = generic::exponential(m - merged);
+        const float decay2 = generic::exponential(m2 - merged);
+        into.sums[row] = std::fma(into.sums[row], decay, segment.sums[row] * decay2);
+        m = merged;
+        float* o = into.outputs + row * head_dim;
+        const float* o2 = segment.outputs + row * head_dim;
+        for (std::int64_t d = 0; d < head_dim; ++d)
+            o[d] = std::fma(o[d], decay, o2[d] * decay2);
+    }
 }
 
 void attention_finish(float* o, float l, std::int64_t head_dim) {
