@@ -82,6 +82,7 @@ class BenchCommand : public Command {
     bool disturbed() const { return others_percent_.value_or(0) > 5; }
     bool has_models() const { return !models_.empty() || !shapes_.empty(); }
     Result<void> settle_threads(const ComputeFlags::Choice& choice);
+    MachineLimits look_again(std::uint32_t threads);
     Result<int> write(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts, Output& output) const;
     Result<void> measure(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
     Result<void> bench_models(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts);
@@ -272,6 +273,13 @@ Result<void> BenchCommand::settle_threads(const ComputeFlags::Choice& choice) {
     return {};
 }
 
+/// What the machine can do now; the limits that stand above all rows are the best of the run.
+MachineLimits BenchCommand::look_again(std::uint32_t threads) {
+    const MachineLimits now = measure_limits(threads, LimitsEffort::quick);
+    limits_[threads] = best_of(limits_[threads], now);
+    return now;
+}
+
 Result<void> BenchCommand::bench_model(const std::string& name, const std::shared_ptr<const models::Model>& model,
                                        const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
     const ModelCost cost = count_model(*model);
@@ -289,9 +297,9 @@ Result<void> BenchCommand::bench_model(const std::string& name, const std::share
                                                         .pool = pool.get(),
                                                         .batch_rows = std::max(batch_rows, test.parallel),
                                                         .capacity_positions = test.positions()}));
-            PUNA_TRY(const BenchTimes times,
-                     measure_speed(*evaluator, test, batch_rows, repetitions_, choice.kv_type, interrupts));
-            BenchRow row = make_row(cost, test, times, choice.activations, limits_.at(threads));
+            PUNA_TRY(const BenchTimes times, measure_speed(*evaluator, test, batch_rows, repetitions_, choice.kv_type,
+                                                           interrupts, [&] { return look_again(threads); }));
+            BenchRow row = make_row(cost, test, times, choice.activations);
             row.model = name;
             row.type = cost.main_type;
             row.threads = threads;
@@ -324,11 +332,12 @@ Result<void> BenchCommand::bench_models(const ComputeFlags::Choice& choice, cons
 
 Result<void> BenchCommand::bench_products(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
     if (!type_list_) return {};
-    for (const auto& [threads, limits] : limits_) {
+    for (const std::uint32_t threads : threads_) {
         PUNA_TRY(const std::unique_ptr<base::ThreadPool> pool,
                  base::ThreadPool::create(threads, choice.thread_options));
         const base::CpuScope core = pool->pin_caller();
-        PUNA_CHECK(measure_products(products_, choice, *pool, limits, interrupts, product_rows_));
+        const auto look = [&] { return look_again(threads); };
+        PUNA_CHECK(measure_products(products_, choice, *pool, look, interrupts, product_rows_));
     }
     if (!product_rows_.empty()) return {};
     return usage_error("--types: none of them can be measured with these --columns and --activations");

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace puna::cli {
 namespace {
 
@@ -18,14 +20,25 @@ Json peaks_json(const kernels::MultiplyPeaks& peaks) {
 
 }  // namespace
 
+MachineLimits best_of(const MachineLimits& a, const MachineLimits& b) {
+    const kernels::MultiplyPeaks& x = a.gmac_s;
+    const kernels::MultiplyPeaks& y = b.gmac_s;
+    return {std::max(a.read_gb_s, b.read_gb_s),
+            {std::max(x.float32, y.float32), std::max(x.int16, y.int16), std::max(x.int8, y.int8),
+             std::max(x.bf16, y.bf16)}};
+}
+
+MachineLimits measure_limits(std::uint32_t threads, LimitsEffort effort) {
+    const bool quick = effort == LimitsEffort::quick;
+    return {kernels::measure_read_bandwidth(threads, quick ? 0.2 : 1.0),
+            kernels::measure_multiply_peaks(threads, quick ? 0.1 : 0.8)};
+}
+
 Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort,
                                        const InterruptWatch& interrupts) {
-    const bool quick = effort == LimitsEffort::quick;
     LimitsByThreads limits;
     for (const std::uint32_t count : threads) {
-        MachineLimits& machine = limits[count];
-        machine.read_gb_s = kernels::measure_read_bandwidth(count, quick ? 0.2 : 1.0);
-        if (!interrupts.interrupted()) machine.gmac_s = kernels::measure_multiply_peaks(count, quick ? 0.1 : 0.8);
+        limits[count] = measure_limits(count, effort);
         if (interrupts.interrupted()) return Error{ErrorCode::cancelled, "interrupted", ""};
     }
     return limits;

@@ -21,10 +21,21 @@ struct MachineLimits {
 };
 using LimitsByThreads = std::map<std::uint32_t, MachineLimits>;
 
+/// The better of each.
+MachineLimits best_of(const MachineLimits& a, const MachineLimits& b);
+
+/// What the machine could do before and after something was measured: where others share it, memory may be twice as
+/// fast from one minute to the next.
+struct LimitsAround {
+    MachineLimits before;
+    MachineLimits after;
+};
+
 /// How long to look for the best: enough to divide by, or, where the limits are what was asked for, longer.
 enum class LimitsEffort { quick, thorough };
 
-/// `threads` may not be empty. Errors: cancelled.
+MachineLimits measure_limits(std::uint32_t threads, LimitsEffort effort);
+/// The same for each of `threads`. Errors: cancelled.
 Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort,
                                        const InterruptWatch& interrupts);
 

@@ -113,7 +113,8 @@ std::int64_t BenchTest::positions() const {
 }
 
 Result<BenchTimes> measure_speed(convert::Evaluator& evaluator, const BenchTest& test, std::int64_t batch_rows,
-                                 std::uint32_t repetitions, kernels::KvType kv_type, const InterruptWatch& interrupts) {
+                                 std::uint32_t repetitions, kernels::KvType kv_type, const InterruptWatch& interrupts,
+                                 base::FunctionRef<MachineLimits()> look) {
     constexpr std::int64_t warm_up_generation = 4;  // tokens
     const bool prompt = test.kind == BenchTest::Kind::prompt;
     Run run(evaluator, test.parallel, batch_rows, kv_type, interrupts);
@@ -123,14 +124,16 @@ Result<BenchTimes> measure_speed(convert::Evaluator& evaluator, const BenchTest&
     };
 
     PUNA_CHECK(run.evaluate_prompts(0, test.depth));
-    PUNA_CHECK(measured(prompt ? test.tokens : std::min(test.tokens, warm_up_generation)));
     BenchTimes times;
+    times.limits.before = look();
+    PUNA_CHECK(measured(prompt ? test.tokens : std::min(test.tokens, warm_up_generation)));
     for (std::uint32_t i = 0; i < repetitions; ++i) {
         run.cut_back(test.depth);
         const Clock::time_point begin = Clock::now();
         PUNA_TRY(times.cost, measured(test.tokens));
         times.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     }
+    times.limits.after = look();
     return times;
 }
 

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "cli/bench_cost.h"
+#include "cli/bench_limits.h"
 #include "cli/interrupt.h"
 #include "convert/evaluator.h"
 #include "puna/error.h"
@@ -31,12 +33,14 @@ struct BenchTest {
 struct BenchTimes {
     std::vector<double> seconds;  ///< one for each repetition
     StepCost cost;                ///< of one repetition, all its steps together
+    LimitsAround limits;
 };
 
 /// Runs `test` once to warm up (a short run for generation) and then `repetitions` times. The evaluator's cache must
 /// hold `test.positions()`, its batches `batch_rows` and one row of each sequence. Errors: cancelled, and those of
-/// Evaluator::forward.
+/// Evaluator::forward. `look` measures the machine.
 Result<BenchTimes> measure_speed(convert::Evaluator& evaluator, const BenchTest& test, std::int64_t batch_rows,
-                                 std::uint32_t repetitions, kernels::KvType kv_type, const InterruptWatch& interrupts);
+                                 std::uint32_t repetitions, kernels::KvType kv_type, const InterruptWatch& interrupts,
+                                 base::FunctionRef<MachineLimits()> look);
 
 }  // namespace puna::cli

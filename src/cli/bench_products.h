@@ -40,10 +40,11 @@ struct ProductSpec {
 
 /// Measures every type x columns x rows on the pool, weights streamed from memory that is far larger than the caches,
 /// as generation reads them. The limit is what the machine would allow: min(rows x read bandwidth / bytes of a weight,
-/// peak of the instruction). Types whose blocks do not divide the columns are left out, with a note on stderr.
-/// What was measured before an error is in `results` too. Errors: cancelled, out_of_memory.
+/// peak of the instruction), of the better of what `look` measures before and after a type. Types whose blocks do not
+/// divide the columns are left out, with a note on stderr. What was measured before an error is in `results` too.
+/// Errors: cancelled, out_of_memory.
 Result<void> measure_products(const ProductSpec& spec, const ComputeFlags::Choice& choice, base::ThreadPool& pool,
-                              const MachineLimits& limits, const InterruptWatch& interrupts,
+                              base::FunctionRef<MachineLimits()> look, const InterruptWatch& interrupts,
                               std::vector<ProductRow>& results);
 
 Json product_json(const ProductRow& row, const ComputeFlags::Choice& choice);

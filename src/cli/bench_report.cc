@@ -18,6 +18,15 @@ std::string_view multiply_type(const ModelCost& cost, kernels::Activations activ
     return kernels::activations_name(quantized ? activations : kernels::Activations::float32);
 }
 
+/// "84 % of read, 34.2", and the lesser limit before it where the two are far apart.
+std::string share_words(const BenchRow& row) {
+    constexpr double far_apart = 1.15;
+    const auto [less, more] = std::minmax(row.limit_before, row.limit_after);
+    const std::string limit =
+        more > less * far_apart ? fmt::format("{:.1f} ... {:.1f}", less, more) : fmt::format("{:.1f}", more);
+    return fmt::format("{:.0f} % of {}, {}", row.percent_of_limit, row.bound, limit);
+}
+
 }  // namespace
 
 Spread spread_of(std::vector<double> values) {
@@ -28,7 +37,7 @@ Spread spread_of(std::vector<double> values) {
 }
 
 BenchRow make_row(const ModelCost& model, const BenchTest& test, const BenchTimes& times,
-                  kernels::Activations activations, const MachineLimits& limits) {
+                  kernels::Activations activations) {
     BenchRow row;
     row.test = test;
     const auto tokens = static_cast<double>(test.tokens * test.parallel);
@@ -42,10 +51,17 @@ BenchRow make_row(const ModelCost& model, const BenchTest& test, const BenchTime
 
     // The limit that allows the least speed is the one that binds.
     const std::string_view number_type = multiply_type(model, activations);
+    const MachineLimits limits = best_of(times.limits.before, times.limits.after);
     const double peak = peak_of(limits.gmac_s, number_type);
     const double read_share = limits.read_gb_s > 0 ? row.gb_s / limits.read_gb_s : 0;
     const double multiply_share = peak > 0 ? row.gmac_s / peak : 0;
-    row.bound = read_share >= multiply_share ? "read" : number_type;
+    const bool read_binds = read_share >= multiply_share;
+    row.bound = read_binds ? "read" : number_type;
+    const auto limit_of = [&](const MachineLimits& l) {
+        return read_binds ? l.read_gb_s : peak_of(l.gmac_s, number_type);
+    };
+    row.limit_before = limit_of(times.limits.before);
+    row.limit_after = limit_of(times.limits.after);
     row.percent_of_limit = 100 * std::max(read_share, multiply_share);
     return row;
 }
@@ -75,6 +91,7 @@ Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice, const Ben
     if (row.large_pages_percent) entry["large_pages_percent"] = *row.large_pages_percent;
     entry["multiply_adds_per_byte"] = row.gmac_s / row.gb_s;
     entry["bound"] = row.bound;
+    entry["limit"] = {{"before", row.limit_before}, {"after", row.limit_after}};
     entry["percent_of_limit"] = row.percent_of_limit;
     return entry;
 }
@@ -95,8 +112,7 @@ BenchTable rows_table(const std::vector<BenchRow>& rows) {
         const Spread& speed = row.tokens_per_second;
         table.add({row.model, row.type, row.test.name(), std::to_string(row.test.parallel), std::to_string(row.threads),
                    fmt::format("{:.2f}", speed.median), fmt::format("{:.2f} ... {:.2f}", speed.min, speed.max),
-                   fmt::format("{:.1f}", row.gb_s), fmt::format("{:.1f}", row.gmac_s),
-                   fmt::format("{:.0f} % of {}", row.percent_of_limit, row.bound)});
+                   fmt::format("{:.1f}", row.gb_s), fmt::format("{:.1f}", row.gmac_s), share_words(row)});
     }
     return table;
 }

@@ -32,8 +32,10 @@ struct BenchRow {
     Spread tokens_per_second;                   // of all sequences together
     double gb_s = 0;
     double gmac_s = 0;
-    std::string bound;  // "read", or the number type of the multiplies
-    double percent_of_limit = 0;
+    std::string bound;        // "read", or the number type of the multiplies
+    double limit_before = 0;  // GB/s or GMAC/s
+    double limit_after = 0;
+    double percent_of_limit = 0;  // of the better of the two
 };
 
 /// How it was measured, beside what ComputeFlags::Choice says.
@@ -42,9 +44,9 @@ struct BenchSettings {
     std::uint32_t repetitions = 0;
 };
 
-/// A row without the names of its model; `limits`: of its number of threads.
+/// A row without the names of its model.
 BenchRow make_row(const ModelCost& model, const BenchTest& test, const BenchTimes& times,
-                  kernels::Activations activations, const MachineLimits& limits);
+                  kernels::Activations activations);
 
 Json row_json(const BenchRow& row, const ComputeFlags::Choice& choice, const BenchSettings& settings);
 BenchTable rows_table(const std::vector<BenchRow>& rows);

@@ -47,7 +47,12 @@ TEST_F(Bench, HasItsShape) {
         EXPECT_LE(speed["median"].get<double>(), speed["max"].get<double>());
         EXPECT_NE(row.contains("gb_s"), row.contains("gmac_s"));
         EXPECT_EQ(row.contains("gb_s"), row["bound"] == "read");
-        EXPECT_GT(row["percent_of_limit"], 0.0);
+        const double limit = std::max(row["limit"]["before"].get<double>(), row["limit"]["after"].get<double>());
+        const double rate = row[row["bound"] == "read" ? "gb_s" : "gmac_s"].get<double>();
+        EXPECT_NEAR(row["percent_of_limit"].get<double>(), 100 * rate / limit, 1e-6);
+        if (row["bound"] == "read") {
+            EXPECT_LE(limit, json["limits"]["read_gb_s"][std::to_string(row["threads"].get<int>())].get<double>());
+        }
         EXPECT_GT(row["multiply_adds_per_byte"], 1.0);  // 2 / 1.125 for each token of a step, at least
     }
     const std::vector<std::string> one_thread = {"pp16", "tg4", "pp16@d33", "tg4@d33"};
