@@ -55,24 +55,35 @@ bool prepare_integer_row(const float* x, std::int64_t columns, std::byte* row) {
     auto* scales = reinterpret_cast<BlockScale*>(row + static_cast<std::size_t>(blocks) * P::block_bytes);
     auto* planes = reinterpret_cast<std::byte*>(scales + blocks);
     auto largest = L::set_int(0);  // magnitudes order as their bits do, with infinity and NaN at the end
-    for (std::int64_t b = 0; b < blocks; ++b, x += activation_block, row += P::block_bytes) {
-        const auto first = L::load(x);
-        const auto second = L::load(x + lanes);
-        const auto top = L::max_int(L::bits_of(L::abs(first)), L::bits_of(L::abs(second)));
-        largest = L::max_int(largest, top);
-        const float amax = L::reduce_max(L::float_from_bits(top));
-        const bool tiny = amax < 0x1p-100F;
-        const auto inverse = L::set(tiny ? 0.0F : limit / amax);
-        // Two roundings take |x| inverse beyond the limit by less than a half, so that rounding it cuts it off.
-        const auto first_integers = L::to_int(L::mul(first, inverse));
-        const auto second_integers = L::to_int(L::mul(second, inverse));
-        scales[b] = {tiny ? 0.0F : amax / limit,
-                     {L::reduce_add_int(first_integers), L::reduce_add_int(second_integers)}};
-        alignas(64) std::int32_t q[activation_block];
-        L::store_int(q, first_integers);
-        L::store_int(q + lanes, second_integers);
-        P::pack(q, row);
-        if constexpr (plane_bytes<P>() > 0) P::pack_planes(q, planes + static_cast<std::size_t>(b) * P::plane_bytes);
+    // All scales of a few blocks first: one block's operations wait for each other, those of several need not.
+    constexpr std::int64_t together = 16;
+    for (std::int64_t begin = 0; begin < blocks; begin += together) {
+        const std::int64_t end = begin + together < blocks ? begin + together : blocks;
+        float inverses[together];
+        for (std::int64_t b = begin; b < end; ++b) {
+            const auto first = L::load(x + b * activation_block);
+            const auto second = L::load(x + b * activation_block + lanes);
+            const auto top = L::max_int(L::bits_of(L::abs(first)), L::bits_of(L::abs(second)));
+            largest = L::max_int(largest, top);
+            const float amax = L::reduce_max(L::float_from_bits(top));
+            const bool tiny = amax < 0x1p-100F;
+            scales[b].scale = tiny ? 0.0F : amax / limit;
+            inverses[b - begin] = tiny ? 0.0F : limit / amax;
+        }
+        for (std::int64_t b = begin; b < end; ++b) {
+            const auto inverse = L::set(inverses[b - begin]);
+            // Two roundings take |x| inverse beyond the limit by less than a half, so that rounding it cuts it off.
+            const auto first = L::to_int(L::mul(L::load(x + b * activation_block), inverse));
+            const auto second = L::to_int(L::mul(L::load(x + b * activation_block + lanes), inverse));
+            scales[b].sums[0] = L::reduce_add_int(first);
+            scales[b].sums[1] = L::reduce_add_int(second);
+            alignas(64) std::int32_t q[activation_block];
+            L::store_int(q, first);
+            L::store_int(q + lanes, second);
+            const auto at = static_cast<std::size_t>(b);
+            P::pack(q, row + at * P::block_bytes);
+            if constexpr (plane_bytes<P>() > 0) P::pack_planes(q, planes + at * P::plane_bytes);
+        }
     }
     return L::all_finite(L::float_from_bits(largest));
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "kernels/avx2/columns.h"
+#include "kernels/avx2/planes.h"
 
 namespace puna::kernels {
 namespace {
@@ -176,21 +177,16 @@ struct Eight {
         }
         /// Lays 32 integers out as `multiply` reads them: per quad (q0, q2), (q1, q3).
         static void pack(const std::int32_t* q, std::byte* out) {
-            std::int16_t packed[32];
-            for (int i = 0; i < 32; i += 4) {
-                packed[i] = static_cast<std::int16_t>(q[i]);
-                packed[i + 1] = static_cast<std::int16_t>(q[i + 2]);
-                packed[i + 2] = static_cast<std::int16_t>(q[i + 1]);
-                packed[i + 3] = static_cast<std::int16_t>(q[i + 3]);
-            }
-            __builtin_memcpy(out, packed, 64);
+            const __m256i order =
+                _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+            store_quad(out, _mm256_shuffle_epi8(words(q), order));
+            store_quad(out + 32, _mm256_shuffle_epi8(words(q + 16), order));
         }
         static void pack_planes(const std::int32_t* q, std::byte* out) {
-            for (int i = 0; i < 32; ++i) {
-                const auto low = static_cast<std::int8_t>(q[i]);
-                out[i] = static_cast<std::byte>((q[i] - low) >> 8);
-                out[i + 32] = static_cast<std::byte>(low);
-            }
+            const __m256i first = words(q);
+            const __m256i second = words(q + 16);
+            store_quad(out, high_plane(first, second));
+            store_quad(out + 32, low_plane(first, second));
         }
     };
 
@@ -237,8 +233,7 @@ struct Eight {
         }
         static void pack(const std::int32_t* q, std::byte* out) {
             Int16<8>::pack(q, out);
-            for (int i = 0; i < 32; ++i)
-                out[64 + i] = static_cast<std::byte>(q[i]);
+            store_quad(out + 64, low_plane(words(q), words(q + 16)));
         }
     };
 

@@ -10,6 +10,7 @@
 
 #include "kernels/algorithms/panel_quads.h"
 #include "kernels/avx2/columns.h"
+#include "kernels/avx2/planes.h"
 
 namespace puna::kernels {
 namespace {
@@ -198,9 +199,10 @@ struct Avx512 {
         }
         static I total(Sum sum) { return _mm512_add_epi32(sum.low, _mm512_slli_epi32(sum.high, 8)); }
         static void pack(const std::int32_t* q, std::byte* out) {
-            pack_bytes(q, [](I x) { return x; }, out);
-            // What is left of x without its low byte: that is at least -128.
-            pack_bytes(q, [](I x) { return _mm512_srai_epi32(add_int(x, set_int(128)), 8); }, out + 32);
+            const __m256i first = words(q);
+            const __m256i second = words(q + 16);
+            store_plane(out, low_plane(first, second));
+            store_plane(out + 32, high_plane(first, second));
         }
     };
 
@@ -218,19 +220,12 @@ struct Avx512 {
         }
         static I total(Sum sum) { return sum; }
         static void pack(const std::int32_t* q, std::byte* out) {
-            pack_bytes(q, [](I x) { return x; }, out);
+            store_plane(out, low_plane(words(q), words(q + 16)));
         }
     };
 
   private:
-    /// The low bytes of what `each` makes of 32 integers.
-    template <typename Each>
-    static void pack_bytes(const std::int32_t* q, const Each& each, std::byte* out) {
-        for (int i = 0; i < 32; i += 16) {
-            const __m128i low = _mm512_cvtepi32_epi8(each(_mm512_loadu_si512(q + i)));
-            _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), low);
-        }
-    }
+    static void store_plane(std::byte* p, __m256i a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
     /// By halves: an insertion into 32 bytes costs half of one into 64.
     [[gnu::always_inline]] static __m512i fours(__m128i a, __m128i b, __m128i c, __m128i d) {
         return _mm512_inserti64x4(_mm512_castsi256_si512(eights(a, b)), eights(c, d), 1);
