@@ -28,6 +28,7 @@ KernelTable with_entries(KernelTable base, const KernelTable& own) {
     take(base.activation_group, own.activation_group);
     take(base.activation_row_bytes, own.activation_row_bytes);
     take(base.prepare_activations, own.prepare_activations);
+    take(base.attend, own.attend);
     return base;
 }
 

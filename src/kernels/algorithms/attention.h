@@ -298,8 +298,9 @@ void attend_as(const AttentionTask& task) {
     }
     if (positions > attention_segment_positions) positions = attention_segment_positions;
 
-    // Faster from the second use on.
-    const bool keep_widened = sizeof(T) == 1 || (sizeof(T) == 2 && task.rows > L::attention_rows);
+    // What is used again is converted once, where converting takes the ports of the products.
+    const bool again = task.rows > L::attention_rows;
+    const bool keep_widened = sizeof(T) == 1 || (sizeof(T) == 2 && again && !L::converts_beside_products);
     alignas(64) float widened[2 * kv_block_positions * max_head_dim];
     const std::size_t half = kv_half_bytes(task.shape);
     const auto head_at = [&](std::int64_t b) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "kernels/algorithms/attention.h"
 #include "kernels/algorithms/decoders.h"
 #include "kernels/algorithms/panel_cache.h"
 #include "kernels/amx/bf16_tiles.h"
@@ -74,6 +75,11 @@ std::size_t matmul_scratch_bytes(std::int64_t columns) {
     return std::max({avx512_table().matmul_scratch_bytes(columns), panel, 2 * chunk_bytes});
 }
 
+/// The lanes of CPUs with AMX.
+struct Lanes : Avx512 {
+    static constexpr bool converts_beside_products = false;
+};
+
 }  // namespace
 
 const KernelTable& amx_entries() {
@@ -86,6 +92,7 @@ const KernelTable& amx_entries() {
         .activation_group = activation_group,
         .activation_row_bytes = activation_row_bytes,
         .prepare_activations = prepare_activations,
+        .attend = algorithms::attend<Lanes>,
     };
     return entries;
 }

@@ -26,6 +26,8 @@ struct Avx512 {
     static constexpr int float_tile_columns = 6;
     static constexpr std::int64_t float_part_columns = 2048;
     static constexpr int attention_rows = 8;  // of queries, that share one reading of K and V
+    /// Whether f16 becomes float on ports that products do not need.
+    static constexpr bool converts_beside_products = true;  // on Zen; for Intel see amx/
     static constexpr int integer_tile_columns = 6;
     static constexpr int integer_tile_columns_of_16 = 6;
 

@@ -29,6 +29,8 @@ struct Neon {
     static constexpr int float_tile_columns = 3;
     static constexpr std::int64_t float_part_columns = 512;
     static constexpr int attention_rows = 4;  // of queries, that share one reading of K and V
+    /// Whether f16 becomes float on ports that products do not need.
+    static constexpr bool converts_beside_products = false;
     static constexpr int integer_tile_columns = 4;
     static constexpr int integer_tile_columns_of_16 = 4;
 
