@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <utility>
 
 #include "base/align.h"
 
@@ -15,6 +14,25 @@ using base::round_up_to_line;
 constexpr std::int64_t blocks_per_segment = kernels::attention_segment_positions / kernels::kv_block_positions;
 constexpr std::int64_t rows_per_tile = 32;  // query rows that share one pass over K and V
 constexpr std::int64_t max_partials = 256;  // tile segments computed apart, at most
+
+std::size_t outputs_bytes(std::int64_t rows, std::int64_t head_dim) {
+    return round_up_to_line(static_cast<std::size_t>(rows * head_dim) * sizeof(float));
+}
+
+std::size_t scalars_bytes(std::int64_t rows) {
+    return round_up_to_line(static_cast<std::size_t>(rows) * sizeof(float));
+}
+
+/// What the state of `rows` rows takes at `state_at`.
+std::size_t state_bytes(std::int64_t rows, std::int64_t head_dim) {
+    return outputs_bytes(rows, head_dim) + 2 * scalars_bytes(rows);
+}
+
+kernels::SoftmaxState state_at(std::byte* memory, std::int64_t rows, std::int64_t head_dim) {
+    std::byte* maxima = memory + outputs_bytes(rows, head_dim);
+    return {reinterpret_cast<float*>(memory), reinterpret_cast<float*>(maxima),
+            reinterpret_cast<float*>(maxima + scalars_bytes(rows))};
+}
 
 }  // namespace
 
@@ -34,22 +52,22 @@ Attention::Attention(std::int64_t heads, std::int64_t kv_heads, std::int64_t hea
       tile_tokens_(std::max<std::int64_t>(1, rows_per_tile / group_)),
       tile_rows_(tile_tokens_ * group_) {}
 
-std::size_t Attention::partial_state_bytes() const {
+std::size_t Attention::one_partial_bytes() const {
     // Segments are split only for tiles of one token.
-    return round_up_to_line(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float)) +
-           2 * round_up_to_line(static_cast<std::size_t>(group_) * sizeof(float));
+    return state_bytes(group_, head_dim_) + round_up_to_line(sizeof(std::int64_t));
 }
 
 std::size_t Attention::partial_bytes() const {
-    return static_cast<std::size_t>(max_partials * kv_heads_) *
-           (partial_state_bytes() + round_up_to_line(sizeof(std::int64_t)));
+    return static_cast<std::size_t>(max_partials * kv_heads_) * one_partial_bytes();
+}
+
+std::size_t Attention::row_table_bytes() const {
+    const auto rows = static_cast<std::size_t>(tile_rows_);
+    return round_up_to_line(rows * sizeof(float*)) + round_up_to_line(rows * sizeof(std::int64_t));
 }
 
 std::size_t Attention::scratch_bytes() const {
-    const auto rows = static_cast<std::size_t>(tile_rows_);
-    const std::size_t one = round_up_to_line(rows * static_cast<std::size_t>(head_dim_) * sizeof(float)) +
-                            2 * round_up_to_line(rows * sizeof(float));
-    return round_up_to_line(rows * sizeof(float*)) + round_up_to_line(rows * sizeof(std::int64_t)) + 2 * one;
+    return row_table_bytes() + 2 * state_bytes(tile_rows_, head_dim_);
 }
 
 void Attention::plan(const Batch& batch, std::size_t threads) {
@@ -85,13 +103,9 @@ void Attention::plan(const Batch& batch, std::size_t threads) {
 }
 
 Attention::Partial Attention::partial_at(std::byte* memory, std::int64_t index) const {
-    const std::size_t outputs = round_up_to_line(static_cast<std::size_t>(group_ * head_dim_) * sizeof(float));
-    const std::size_t scalars = round_up_to_line(static_cast<std::size_t>(group_) * sizeof(float));
-    const std::size_t one = partial_state_bytes() + round_up_to_line(sizeof(std::int64_t));
-    std::byte* base = memory + static_cast<std::size_t>(index) * one;
-    return {{reinterpret_cast<float*>(base), reinterpret_cast<float*>(base + outputs),
-             reinterpret_cast<float*>(base + outputs + scalars)},
-            reinterpret_cast<std::int64_t*>(base + outputs + 2 * scalars)};
+    std::byte* partial = memory + static_cast<std::size_t>(index) * one_partial_bytes();
+    return {state_at(partial, group_, head_dim_),
+            reinterpret_cast<std::int64_t*>(partial + state_bytes(group_, head_dim_))};
 }
 
 void Attention::run_segment(const Work& work, const Tile& tile, std::int64_t kv_head, std::int64_t segment,
@@ -138,19 +152,10 @@ void Attention::run_tiles(const Work& work, const RowStep& before) const {
         const Tile& tile = tiles_[index / static_cast<std::size_t>(kv_heads_)];
         const auto head = static_cast<std::int64_t>(index) % kv_heads_;
         std::byte* scratch = work.compute.thread_scratch(worker);
-        const auto rows = static_cast<std::size_t>(tile_rows_);
-        std::byte* next =
-            scratch + round_up_to_line(rows * sizeof(float*)) + round_up_to_line(rows * sizeof(std::int64_t));
-        const auto take = [&next](std::size_t floats) {
-            return reinterpret_cast<float*>(std::exchange(next, next + round_up_to_line(floats * sizeof(float))));
-        };
-        const auto take_state = [&] {
-            float* outputs = take(rows * static_cast<std::size_t>(head_dim_));
-            float* maxima = take(rows);
-            return kernels::SoftmaxState{outputs, maxima, take(rows)};
-        };
-        const kernels::SoftmaxState result = take_state();
-        const kernels::SoftmaxState segment = take_state();
+        std::byte* states = scratch + row_table_bytes();
+        const kernels::SoftmaxState result = state_at(states, tile_rows_, head_dim_);
+        const kernels::SoftmaxState segment =
+            state_at(states + state_bytes(tile_rows_, head_dim_), tile_rows_, head_dim_);
         run_segment(work, tile, head, 0, scratch, result);
         for (std::int64_t s = 1; s < tile.segments; ++s) {
             run_segment(work, tile, head, s, scratch, segment);

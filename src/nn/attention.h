@@ -48,7 +48,8 @@ class Attention {
     };
     struct Work;  // what run() hands to its tasks
 
-    std::size_t partial_state_bytes() const;
+    std::size_t one_partial_bytes() const;
+    std::size_t row_table_bytes() const;  // of scratch: a tile's queries and positions
     Partial partial_at(std::byte* memory, std::int64_t index) const;
     void run_tiles(const Work& work, const RowStep& before) const;
     void run_segments(const Work& work, std::byte* partials, const RowStep& before) const;
