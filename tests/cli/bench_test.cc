@@ -49,6 +49,7 @@ TEST_F(Bench, HasItsShape) {
         EXPECT_EQ(row.contains("gb_s"), row["bound"] == "read");
         const double limit = std::max(row["limit"]["before"].get<double>(), row["limit"]["after"].get<double>());
         const double rate = row[row["bound"] == "read" ? "gb_s" : "gmac_s"].get<double>();
+        EXPECT_GT(row["percent_of_limit"], 0.0);
         EXPECT_NEAR(row["percent_of_limit"].get<double>(), 100 * rate / limit, 1e-6);
         if (row["bound"] == "read") {
             EXPECT_LE(limit, json["limits"]["read_gb_s"][std::to_string(row["threads"].get<int>())].get<double>());
