@@ -383,8 +383,10 @@ Result<int> BenchCommand::write(const ComputeFlags::Choice& choice, const Interr
 
 /// What was measured before an error stands in the rows too.
 Result<void> BenchCommand::measure(const ComputeFlags::Choice& choice, const InterruptWatch& interrupts) {
-    PUNA_TRY(limits_,
-             measure_limits(threads_, limits_only_ ? LimitsEffort::thorough : LimitsEffort::quick, interrupts));
+    if (limits_only_) {
+        PUNA_TRY(limits_, measure_limits(threads_, interrupts));
+        return {};
+    }
     PUNA_CHECK(bench_models(choice, interrupts));
     return bench_products(choice, interrupts);
 }

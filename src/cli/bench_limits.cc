@@ -34,11 +34,10 @@ MachineLimits measure_limits(std::uint32_t threads, LimitsEffort effort) {
             kernels::measure_multiply_peaks(threads, quick ? 0.1 : 0.8)};
 }
 
-Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort,
-                                       const InterruptWatch& interrupts) {
+Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, const InterruptWatch& interrupts) {
     LimitsByThreads limits;
     for (const std::uint32_t count : threads) {
-        limits[count] = measure_limits(count, effort);
+        limits[count] = measure_limits(count, LimitsEffort::thorough);
         if (interrupts.interrupted()) return Error{ErrorCode::cancelled, "interrupted", ""};
     }
     return limits;

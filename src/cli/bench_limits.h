@@ -35,9 +35,8 @@ struct LimitsAround {
 enum class LimitsEffort { quick, thorough };
 
 MachineLimits measure_limits(std::uint32_t threads, LimitsEffort effort);
-/// The same for each of `threads`. Errors: cancelled.
-Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, LimitsEffort effort,
-                                       const InterruptWatch& interrupts);
+/// For each of `threads`, thoroughly. Errors: cancelled.
+Result<LimitsByThreads> measure_limits(const std::vector<std::uint32_t>& threads, const InterruptWatch& interrupts);
 
 /// `number_type`: "float32", "int16", "int8" or "bf16". 0 where the CPU has no instruction.
 double peak_of(const kernels::MultiplyPeaks& peaks, std::string_view number_type);
